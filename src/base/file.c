@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <nettle/sha2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/i18n.h"
+#include "base/mem.h"
+
+struct qs_sha256 {
+    struct sha256_ctx nettle;
+};
+
+struct qs_sha256 *
+qs_sha256_new(void)
+{
+    struct qs_sha256 *s = qs_xmalloc(sizeof(*s));
+    sha256_init(&s->nettle);
+    return s;
+}
+
+void
+qs_sha256_add(struct qs_sha256 *s, const void *p, size_t n)
+{
+    if (n)
+        sha256_update(&s->nettle, n, p);
+}
+
+void
+qs_sha256_end(struct qs_sha256 *s, char hex[QS_SHA256_HEX])
+{
+    static const char digit[] = "0123456789abcdef";
+    uint8_t d[SHA256_DIGEST_SIZE];
+    sha256_digest(&s->nettle, sizeof(d), d);
+    for (size_t i = 0; i < sizeof(d); i++) {
+        hex[2 * i] = digit[d[i] >> 4];
+        hex[2 * i + 1] = digit[d[i] & 15];
+    }
+    hex[2 * sizeof(d)] = '\0';
+    free(s);
+}
+
+void
+qs_file_info_release(struct qs_file_info *info)
+{
+    free(info->path);
+    *info = (struct qs_file_info){0};
+}
+
+int
+qs_is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int
+qs_exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+enum qs_err
+qs_make_folders(struct qs_ctx *cx, const char *path)
+{
+    enum qs_err err = QS_OK;
+    char *p = qs_xstrdup(path);
+    for (char *s = p + 1;; s++) {
+        if (*s != '/' && *s != '\0')
+            continue;
+        const char was = *s;
+        *s = '\0';
+        if (mkdir(p, 0777) != 0 && !qs_is_folder(p)) {
+            err = qs_fail(cx, QS_ERR_IO, _("cannot make folder '%s': %s"), p, strerror(errno));
+            break;
+        }
+        *s = was;
+        if (!was)
+            break;
+    }
+    free(p);
+    return err;
+}
+
+struct qs_writer {
+    char *path, *temp;
+    int fd, force;
+    int64_t bytes;
+    struct qs_sha256 *sha;
+    char hex[QS_SHA256_HEX];
+    size_t held; /* bytes in `buffer` */
+    uint8_t buffer[64 << 10];
+};
+
+static enum qs_err
+make_parent(struct qs_ctx *cx, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path)
+        return QS_OK;
+    char *folder = qs_xstrdup(path);
+    folder[slash - path] = '\0';
+    const enum qs_err err = qs_make_folders(cx, folder);
+    free(folder);
+    return err;
+}
+
+enum qs_err
+qs_writer_open(struct qs_ctx *cx, const char *path, int force, struct qs_writer **out)
+{
+    if (!force && qs_exists(path))
+        return qs_fail(cx, QS_ERR_EXISTS,
+                       _("cannot write '%s': it exists (--force replaces it)"), path);
+    if (qs_is_folder(path))
+        return qs_fail(cx, QS_ERR_IO, _("cannot write '%s': it is a folder"), path);
+    enum qs_err err = make_parent(cx, path);
+    if (err)
+        return err;
+    struct qs_writer *w = qs_xcalloc(1, sizeof(*w));
+    w->force = force;
+    w->path = qs_xstrdup(path);
+    w->temp = qs_xasprintf("%s.tmp.XXXXXX", path);
+    w->sha = qs_sha256_new();
+    w->fd = mkostemp(w->temp, O_CLOEXEC);
+    if (w->fd < 0) {
+        err = qs_fail(cx, QS_ERR_IO, _("cannot write '%s': %s"), path, strerror(errno));
+        free(w->temp);
+        w->temp = NULL;
+        qs_writer_free(w);
+        return err;
+    }
+    const mode_t mask = umask(0);
+    umask(mask);
+    fchmod(w->fd, 0666 & ~mask);
+    *out = w;
+    return QS_OK;
+}
+
+static enum qs_err
+put_now(struct qs_ctx *cx, struct qs_writer *w, const uint8_t *p, size_t n)
+{
+    qs_sha256_add(w->sha, p, n);
+    while (n > 0) {
+        const ssize_t k = write(w->fd, p, n);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return qs_fail(cx, QS_ERR_IO, _("cannot write '%s': %s"), w->path, strerror(errno));
+        p += k;
+        n -= (size_t)k;
+        w->bytes += k;
+    }
+    return QS_OK;
+}
+
+static enum qs_err
+flush(struct qs_ctx *cx, struct qs_writer *w)
+{
+    const size_t n = w->held;
+    w->held = 0;
+    return put_now(cx, w, w->buffer, n);
+}
+
+enum qs_err
+qs_writer_put(struct qs_ctx *cx, struct qs_writer *w, const void *p, size_t n)
+{
+    if (n > sizeof(w->buffer) - w->held) {
+        const enum qs_err err = flush(cx, w);
+        if (err || n > sizeof(w->buffer) / 2)
+            return err ? err : put_now(cx, w, p, n);
+    }
+    if (n)
+        memcpy(w->buffer + w->held, p, n);
+    w->held += n;
+    return QS_OK;
+}
+
+enum qs_err
+qs_writer_finish(struct qs_ctx *cx, struct qs_writer *w)
+{
+    const enum qs_err err = flush(cx, w);
+    if (err)
+        return err;
+    const int rc = close(w->fd);
+    w->fd = -1;
+    if (rc != 0)
+        return qs_fail(cx, QS_ERR_IO, _("cannot write '%s': %s"), w->path, strerror(errno));
+    qs_sha256_end(w->sha, w->hex);
+    w->sha = NULL;
+    return QS_OK;
+}
+
+enum qs_err
+qs_writer_commit(struct qs_ctx *cx, struct qs_writer *w, struct qs_file_info *info)
+{
+    if (!w->force && qs_exists(w->path))
+        return qs_fail(cx, QS_ERR_EXISTS,
+                       _("cannot write '%s': it exists (--force replaces it)"), w->path);
+    if (rename(w->temp, w->path) != 0)
+        return qs_fail(cx, QS_ERR_IO, _("cannot rename '%s' to '%s': %s"), w->temp, w->path,
+                       strerror(errno));
+    free(w->temp);
+    w->temp = NULL;
+    if (info) {
+        info->path = qs_xstrdup(w->path);
+        info->bytes = w->bytes;
+        memcpy(info->sha256, w->hex, sizeof(info->sha256));
+    }
+    return QS_OK;
+}
+
+void
+qs_writer_free(struct qs_writer *w)
+{
+    if (!w)
+        return;
+    if (w->fd >= 0)
+        close(w->fd);
+    if (w->temp)
+        unlink(w->temp);
+    free(w->sha);
+    free(w->temp);
+    free(w->path);
+    free(w);
+}
+
+enum qs_err
+qs_read_text(struct qs_ctx *cx, const char *path, const char *what, size_t most, char **out,
+             size_t *n)
+{
+    struct qs_buf *b = NULL;
+    enum qs_err err = qs_buf_map(cx, path, what, &b);
+    if (err)
+        return err;
+    if (b->size > most) {
+        err = qs_fail(cx, QS_ERR_FORMAT, _("cannot read %s '%s': %zu bytes, at most %zu"), what,
+                      path, b->size, most);
+    } else {
+        *out = qs_xmalloc(b->size + 1);
+        if (b->size)
+            memcpy(*out, b->data, b->size);
+        (*out)[b->size] = '\0';
+        *n = b->size;
+    }
+    qs_buf_unref(b);
+    return err;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <regex.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+
+void
+qs_str_init(struct qs_str *str)
+{
+    str->cap = 64;
+    str->n = 0;
+    str->s = qs_xmalloc(str->cap);
+    str->s[0] = '\0';
+}
+
+void
+qs_str_release(struct qs_str *str)
+{
+    free(str->s);
+    *str = (struct qs_str){0};
+}
+
+void
+qs_str_clear(struct qs_str *str)
+{
+    str->n = 0;
+    str->s[0] = '\0';
+}
+
+static void
+reserve(struct qs_str *str, size_t more)
+{
+    const size_t want = str->n + more + 1;
+    if (want <= str->cap)
+        return;
+    while (str->cap < want)
+        str->cap *= 2;
+    str->s = qs_xrealloc(str->s, str->cap);
+}
+
+void
+qs_str_addn(struct qs_str *str, const char *s, size_t n)
+{
+    reserve(str, n);
+    memcpy(str->s + str->n, s, n);
+    str->n += n;
+    str->s[str->n] = '\0';
+}
+
+void
+qs_str_add(struct qs_str *str, const char *s)
+{
+    qs_str_addn(str, s, strlen(s));
+}
+
+void
+qs_str_printf(struct qs_str *str, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    const int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    reserve(str, (size_t)n);
+    vsnprintf(str->s + str->n, (size_t)n + 1, fmt, again);
+    va_end(again);
+    str->n += (size_t)n;
+}
+
+char *
+qs_str_take(struct qs_str *str)
+{
+    char *s = str->s;
+    qs_str_init(str);
+    return s;
+}
+
+static char *
+format_scaled(char *out, size_t cap, int64_t n, const char *const *unit, int n_units)
+{
+    double v = (double)n;
+    int u = 0;
+    while ((v >= 999.5 || v <= -999.5) && u + 1 < n_units) {
+        v /= 1000;
+        u++;
+    }
+    if (u == 0)
+        snprintf(out, cap, "%" PRId64 "%s", n, unit[0]);
+    else
+        snprintf(out, cap, "%.*f%s", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, unit[u]);
+    return out;
+}
+
+char *
+qs_format_bytes(char *out, size_t cap, int64_t bytes)
+{
+    static const char *const unit[] = {" B", " kB", " MB", " GB", " TB", " PB", " EB"};
+    return format_scaled(out, cap, bytes, unit, (int)QS_LEN(unit));
+}
+
+char *
+qs_format_count(char *out, size_t cap, int64_t n)
+{
+    static const char *const unit[] = {"", "k", "M", "G", "T", "P", "E"};
+    return format_scaled(out, cap, n, unit, (int)QS_LEN(unit));
+}
+
+struct qs_pattern {
+    char *glob; /* NULL: the regular expression */
+    regex_t re;
+};
+
+/* POSIX regcomp expands counted repeats, nested ones exponentially: what a rule or a search has
+ * use for is far below these limits. */
+enum { LONGEST_REGEX = 1024, MOST_REPEATS = 4 };
+
+static const char *
+refuse_regex(const char *re, size_t n)
+{
+    int braces = 0;
+    for (size_t i = 0; i < n; i++)
+        braces += re[i] == '{';
+    if (n > LONGEST_REGEX)
+        return N_("the regular expression is too long");
+    return braces > MOST_REPEATS ? N_("too many counted repeats") : NULL;
+}
+
+struct qs_pattern *
+qs_pattern_new(const char *text, char *why, size_t why_cap)
+{
+    const size_t n = strlen(text);
+    struct qs_pattern *p = qs_xcalloc(1, sizeof(*p));
+    if (n < 2 || text[0] != '/' || text[n - 1] != '/') {
+        p->glob = qs_xstrdup(text);
+        return p;
+    }
+    const char *refused = refuse_regex(text + 1, n - 2);
+    if (refused) {
+        snprintf(why, why_cap, "%s", _(refused));
+        free(p);
+        return NULL;
+    }
+    char *re = qs_xstrdup(text + 1);
+    re[n - 2] = '\0';
+    const int rc = regcomp(&p->re, re, REG_EXTENDED | REG_NOSUB);
+    free(re);
+    if (rc == 0)
+        return p;
+    regerror(rc, &p->re, why, why_cap);
+    free(p);
+    return NULL;
+}
+
+bool
+qs_pattern_match(const struct qs_pattern *p, const char *s)
+{
+    return p->glob ? fnmatch(p->glob, s, 0) == 0 : regexec(&p->re, s, 0, NULL, 0) == 0;
+}
+
+void
+qs_pattern_free(struct qs_pattern *p)
+{
+    if (!p)
+        return;
+    if (!p->glob)
+        regfree(&p->re);
+    free(p->glob);
+    free(p);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record of a run as plain structs: what the store keeps, what views and commands show.
+ * Strings are owned by the record (qs_run_release).
+ */
+#ifndef QS_MODEL_RUN_H
+#define QS_MODEL_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/file.h"
+
+struct qs_run_layer {
+    char *weight, *op_type;
+    char *action;     /* "int8", "int16", "simulated", "kept", "skipped" */
+    char *reason;     /* why; may be "" */
+    int bits;         /* 0: left as it was */
+    int scale_count;
+    double sqnr_db;   /* NaN: does not apply */
+    int64_t bytes_before, bytes_after, scale_bytes;
+};
+
+struct qs_run_metric {
+    char *name;
+    double value, low, high; /* 95 % interval; NaN: none */
+};
+
+struct qs_run {
+    int64_t id;
+    int64_t parent;       /* run it repeats; 0: none */
+    char *kind;           /* "quantize", later "eval", "sensitivity" ... */
+    char *state;          /* "running", "done", "failed", "cancelled" */
+    char *model_path;     /* absolute */
+    char *model_digest;
+    int64_t model_bytes;
+    char *plan;           /* text form of the plan */
+    char *method;         /* of the plan, for lists */
+    int bits;
+    char *version;        /* of qslim */
+    char *machine, *isa;
+    int threads;
+    double started;       /* seconds since 1970 */
+    double seconds;
+    int64_t bytes_before, bytes_after;
+    char *output;         /* folder given with -o, absolute */
+    char *tag;
+    char *message;        /* of a failed run */
+    struct qs_run_layer *layer;
+    int n_layer;
+    struct qs_run_metric *metric;
+    int n_metric;
+    struct qs_file_info *file;
+    int n_file;
+};
+
+void qs_run_release(struct qs_run *run);
+
+struct qs_runs { /* a list; layers and files are not filled */
+    struct qs_run *run;
+    int n;
+};
+void qs_runs_release(struct qs_runs *runs);
+
+#endif
