@@ -12,7 +12,8 @@
 enum qs_action {
     QS_ACTION_KEEP,     /* not chosen or not possible; `reason` says why */
     QS_ACTION_SKIP,     /* a rule of the user */
-    QS_ACTION_INTEGER,  /* stored as int8 or int16 with scales as attributes (Paddle-Lite reads it) */
+    QS_ACTION_INTEGER,  /* stored as int8 or int16 with scales as attributes (Paddle-Lite reads it)
+                         */
     QS_ACTION_SIMULATE, /* rounded, stored as FP32: no target loads its integers */
 };
 /* "kept", "skipped", "int8" or "int16" (by the type of q), "simulated". */
@@ -20,10 +21,10 @@ const char *qs_action_name(enum qs_action action, int bits);
 
 struct qs_decision {
     enum qs_action action;
-    int bits;         /* 0 when kept or skipped */
-    int axis;         /* of the scales; -1: one scale */
-    int64_t n_scales; /* 0 when kept or skipped */
-    bool to_mul;      /* its matmul_v2 is rewritten to mul first */
+    int bits;                          /* 0 when kept or skipped */
+    int axis;                          /* of the scales; -1: one scale */
+    int64_t n_scales;                  /* 0 when kept or skipped */
+    bool to_mul;                       /* its matmul_v2 is rewritten to mul first */
     int64_t bytes_before, bytes_after; /* payload of the weight */
     int64_t scale_bytes;               /* what scales and attributes add to the program */
     char reason[160];

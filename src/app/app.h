@@ -12,6 +12,7 @@
 #include "model/graph.h"
 #include "model/layer.h"
 #include "model/plan.h"
+#include "model/quant_info.h"
 #include "model/run.h"
 #include "model/shape.h"
 #include "passes/decide.h"
@@ -29,7 +30,8 @@ struct qs_opened {
 };
 
 /* Opens MODEL (folder, file or prefix; see io/format.h). `shapes`: text forms NAME=1,3,224,224 of
- * input shapes; with none the defaults are guessed. A shape error of guessed shapes is not fatal. */
+ * input shapes; with none the defaults are guessed. A shape error of guessed shapes is not fatal.
+ */
 enum qs_err qs_app_open(struct qs_ctx *cx, const char *path, const char *params,
                         const struct qs_strv *shapes, struct qs_opened **out) QS_MUST_CHECK;
 void qs_app_close(struct qs_opened *o);
@@ -52,8 +54,8 @@ enum qs_err qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o,
 struct qs_quantize_options {
     const char *output; /* folder; NULL with dry_run */
     bool force, dry_run, no_store;
-    const char *db;    /* path of the store; NULL: default */
-    int64_t parent;    /* run this repeats; 0: none */
+    const char *db; /* path of the store; NULL: default */
+    int64_t parent; /* run this repeats; 0: none */
 };
 /* Quantizes by the plan, writes the files, stores the run. `run` is filled (id 0 when it was not
  * stored) also for a dry run (state "planned"; no files). A store that fails is a warning: the
@@ -76,7 +78,7 @@ struct qs_found_model {
     char *path;   /* what `qslim info` takes */
     char *format; /* "pdmodel", "model", "pir", "nb" */
     int64_t bytes;
-    double seen;  /* last modified or last used, seconds since 1970 */
+    double seen; /* last modified or last used, seconds since 1970 */
     int n_runs;
 };
 enum qs_err qs_app_find_models(struct qs_ctx *cx, const char *folder, const char *db,
@@ -89,10 +91,10 @@ char *qs_app_plan_diff(const char *a, const char *b);
 /* Writes the model with what Paddle-Lite insists on put back; when `paddle_lite_opt` is on the
  * PATH and `lite_target` is not NULL ("arm", "x86"), runs it. */
 struct qs_lite_verdict {
-    bool ran;      /* opt was found and started */
+    bool ran; /* opt was found and started */
     bool accepted;
-    char *output;  /* last lines of what it said; malloc or NULL */
-    char *nb;      /* path of the .nb; malloc or NULL */
+    char *output; /* last lines of what it said; malloc or NULL */
+    char *nb;     /* path of the .nb; malloc or NULL */
     int64_t nb_bytes;
 };
 enum qs_err qs_app_export(struct qs_ctx *cx, const struct qs_opened *o, const char *output,

@@ -41,8 +41,7 @@ map_fd(struct qs_ctx *cx, int fd, const char *path, const char *what, struct qs_
     if (size > 0) {
         p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED)
-            return qs_fail(cx, QS_ERR_IO, _("cannot map %s '%s': %s"), what, path,
-                           strerror(errno));
+            return qs_fail(cx, QS_ERR_IO, _("cannot map %s '%s': %s"), what, path, strerror(errno));
     }
     struct qs_buf *b = qs_xcalloc(1, sizeof(*b));
     b->data = p;

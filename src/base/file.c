@@ -116,8 +116,8 @@ enum qs_err
 qs_writer_open(struct qs_ctx *cx, const char *path, int force, struct qs_writer **out)
 {
     if (!force && qs_exists(path))
-        return qs_fail(cx, QS_ERR_EXISTS,
-                       _("cannot write '%s': it exists (--force replaces it)"), path);
+        return qs_fail(cx, QS_ERR_EXISTS, _("cannot write '%s': it exists (--force replaces it)"),
+                       path);
     if (qs_is_folder(path))
         return qs_fail(cx, QS_ERR_IO, _("cannot write '%s': it is a folder"), path);
     enum qs_err err = make_parent(cx, path);
@@ -201,8 +201,8 @@ enum qs_err
 qs_writer_commit(struct qs_ctx *cx, struct qs_writer *w, struct qs_file_info *info)
 {
     if (!w->force && qs_exists(w->path))
-        return qs_fail(cx, QS_ERR_EXISTS,
-                       _("cannot write '%s': it exists (--force replaces it)"), w->path);
+        return qs_fail(cx, QS_ERR_EXISTS, _("cannot write '%s': it exists (--force replaces it)"),
+                       w->path);
     if (rename(w->temp, w->path) != 0)
         return qs_fail(cx, QS_ERR_IO, _("cannot rename '%s' to '%s': %s"), w->temp, w->path,
                        strerror(errno));

@@ -75,11 +75,21 @@ qs_str_printf(struct qs_str *str, const char *fmt, ...)
     str->n += (size_t)n;
 }
 
+void
+qs_str_add_printable(struct qs_str *str, const char *s)
+{
+    const size_t from = str->n;
+    qs_str_add(str, s);
+    for (char *p = str->s + from; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = '?';
+}
+
 char *
 qs_str_take(struct qs_str *str)
 {
     char *s = str->s;
-    qs_str_init(str);
+    *str = (struct qs_str){0};
     return s;
 }
 

@@ -17,10 +17,12 @@ void qs_str_release(struct qs_str *str);
 void qs_str_clear(struct qs_str *str);
 void qs_str_add(struct qs_str *str, const char *s);
 void qs_str_addn(struct qs_str *str, const char *s, size_t n);
-void qs_str_printf(struct qs_str *str, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-/* The string itself, to be freed by the caller; `str` is empty and usable afterwards. */
+void qs_str_printf(struct qs_str *str, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The string itself, to be freed by the caller; `str` is as after qs_str_release. */
 char *qs_str_take(struct qs_str *str);
+
+/* Appends text from a file for a terminal: control characters become '?'. */
+void qs_str_add_printable(struct qs_str *str, const char *s);
 
 /* "17.0 MB", "512 B": decimal units, into `out` of at least 16 bytes; returns `out`. */
 char *qs_format_bytes(char *out, size_t cap, int64_t bytes);

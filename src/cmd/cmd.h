@@ -22,15 +22,15 @@ struct qs_common {
 };
 
 struct qs_cmd {
-    const char *name;    /* "info" */
-    const char *args;    /* "MODEL", "ID1 ID2 [...]" */
-    const char *summary; /* one line, N_() */
+    const char *name;         /* "info" */
+    const char *args;         /* "MODEL", "ID1 ID2 [...]" */
+    const char *summary;      /* one line, N_() */
     const struct qs_opt *opt; /* options besides the common ones */
     int n_opt;
     const struct qs_opt *more; /* a second list over a part of the struct (the plan), or NULL */
     int n_more;
-    size_t more_offset; /* of that part in the struct */
-    size_t opt_size;    /* bytes of the option struct; 0: none */
+    size_t more_offset;     /* of that part in the struct */
+    size_t opt_size;        /* bytes of the option struct; 0: none */
     int min_args, max_args; /* max -1: any number */
     /* Does the work; prints to stdout. Returns the result code; the exit status follows from it
      * (cmd.c). `opt` is the parsed option struct. */

@@ -13,9 +13,9 @@
  * parameters unless `owns_params`). The caller has set program_path and program_bytes, frees `m`
  * on failure, and prefixes messages with the file's name. */
 struct qs_format {
-    const char *name;  /* "pdmodel" */
-    const char *what;  /* for messages: "Paddle program" */
-    bool owns_params;  /* the program file holds the parameters too (.nb) */
+    const char *name; /* "pdmodel" */
+    const char *what; /* for messages: "Paddle program" */
+    bool owns_params; /* the program file holds the parameters too (.nb) */
     /* Whether the first bytes look like this format. */
     bool (*probe)(const uint8_t *p, size_t n);
     enum qs_err (*read)(struct qs_ctx *cx, const struct qs_buf *b, struct qs_model *m);

@@ -73,8 +73,8 @@ qs_model_clone(const struct qs_model *m)
 int32_t
 qs_model_add_var(struct qs_model *m, int32_t block, const char *name)
 {
-    struct qs_var *v = qs_arena_grow(&m->arena, (void **)&m->var, m->n_var, &m->cap_var,
-                                     sizeof(*m->var));
+    struct qs_var *v =
+        qs_arena_grow(&m->arena, (void **)&m->var, m->n_var, &m->cap_var, sizeof(*m->var));
     v->name = qs_arena_strdup(&m->arena, name);
     v->block = block;
     v->container = QS_LOD_TENSOR;
@@ -108,8 +108,9 @@ qs_model_index(struct qs_model *m)
     qsort_r(m->by_name, (size_t)m->n_var, sizeof(*m->by_name), compare_name, m);
 }
 
-static int32_t
-find_in_block(const struct qs_model *m, int32_t block, const char *name)
+/* First position in by_name that is not before (name, block). */
+static int
+lower_bound(const struct qs_model *m, const char *name, int32_t block)
 {
     int lo = 0, hi = m->n_var;
     while (lo < hi) {
@@ -121,10 +122,28 @@ find_in_block(const struct qs_model *m, int32_t block, const char *name)
         else
             hi = mid;
     }
-    if (lo == m->n_var)
+    return lo;
+}
+
+static int32_t
+find_in_block(const struct qs_model *m, int32_t block, const char *name)
+{
+    const int at = lower_bound(m, name, block);
+    if (at == m->n_var)
         return -1;
-    const struct qs_var *v = &m->var[m->by_name[lo]];
-    return v->block == block && strcmp(v->name, name) == 0 ? m->by_name[lo] : -1;
+    const struct qs_var *v = &m->var[m->by_name[at]];
+    return v->block == block && strcmp(v->name, name) == 0 ? m->by_name[at] : -1;
+}
+
+int
+qs_model_same_name(const struct qs_model *m, const char *name, const int32_t **ids)
+{
+    const int at = lower_bound(m, name, INT32_MIN);
+    int n = 0;
+    *ids = m->by_name + at;
+    while (at + n < m->n_var && strcmp(m->var[m->by_name[at + n]].name, name) == 0)
+        n++;
+    return n;
 }
 
 int32_t
@@ -242,8 +261,9 @@ qs_node_attr(const struct qs_node *node, const char *name)
 static bool
 is_integer(const struct qs_attr *a)
 {
-    return a && !a->raw.p && (a->type == QS_ATTR_INT || a->type == QS_ATTR_BOOLEAN ||
-                              a->type == QS_ATTR_LONG || a->type == QS_ATTR_BLOCK);
+    return a && !a->raw.p &&
+           (a->type == QS_ATTR_INT || a->type == QS_ATTR_BOOLEAN || a->type == QS_ATTR_LONG ||
+            a->type == QS_ATTR_BLOCK);
 }
 
 int64_t
@@ -326,8 +346,7 @@ qs_node_set_str(struct qs_model *m, struct qs_node *node, const char *name, cons
 {
     const size_t n = strlen(v);
     put_attr(m, node, name,
-             (struct qs_attr){.type = QS_ATTR_STRING,
-                              .s = {qs_arena_memdup(&m->arena, v, n), n}});
+             (struct qs_attr){.type = QS_ATTR_STRING, .s = {qs_arena_memdup(&m->arena, v, n), n}});
 }
 
 void
@@ -370,8 +389,7 @@ put_slot(struct qs_model *m, const struct qs_slot *old, int *n, const char *name
     if (*n)
         memcpy(list, old, (size_t)*n * sizeof(*list));
     list[at].name = qs_arena_strdup(&m->arena, name);
-    list[at].var =
-        (const int32_t *)qs_arena_memdup(&m->arena, var, (size_t)n_var * sizeof(*var));
+    list[at].var = (const int32_t *)qs_arena_memdup(&m->arena, var, (size_t)n_var * sizeof(*var));
     list[at].n = n_var;
     if (!found)
         ++*n;
@@ -410,8 +428,7 @@ count_slots(const struct qs_slot *slot, int n_slot, int *count)
 }
 
 static void
-fill_slots(const struct qs_slot *slot, int n_slot, struct qs_ref **list, int *n,
-           struct qs_ref ref)
+fill_slots(const struct qs_slot *slot, int n_slot, struct qs_ref **list, int *n, struct qs_ref ref)
 {
     for (int s = 0; s < n_slot; s++)
         for (int k = 0; k < slot[s].n; k++) {

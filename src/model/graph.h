@@ -86,7 +86,7 @@ struct qs_node {
     const struct qs_slot *in, *out;
     const struct qs_attr *attr;
     int n_in, n_out, n_attr;
-    int8_t is_target;       /* -1 absent */
+    int8_t is_target;        /* -1 absent */
     struct qs_bytes unknown; /* unknown protobuf fields, encoded */
 };
 
@@ -113,10 +113,10 @@ struct qs_var {
     const int64_t *dims;
     int32_t lod_level;
     int8_t has_lod_level, persistable, need_check_feed, is_parameter, stop_gradient; /* -1 absent */
-    bool declared;               /* false: only named by a node, no VarDesc */
+    bool declared;                /* false: only named by a node, no VarDesc */
     const struct qs_tensor *data; /* value from the parameter file, NULL for the others */
-    struct qs_bytes type_raw;    /* encoded VarType when it is more than a plain LoD tensor */
-    struct qs_bytes unknown;     /* attrs and unknown fields of the VarDesc, encoded */
+    struct qs_bytes type_raw;     /* encoded VarType when it is more than a plain LoD tensor */
+    struct qs_bytes unknown;      /* attrs and unknown fields of the VarDesc, encoded */
 };
 
 struct qs_block {
@@ -162,6 +162,8 @@ int32_t qs_model_add_var(struct qs_model *m, int32_t block, const char *name);
 void qs_model_index(struct qs_model *m);
 /* Looks in the block, then in its parents; -1 when there is none. */
 int32_t qs_model_find_var(const struct qs_model *m, int32_t block, const char *name);
+/* All variables of that name, whichever block declares them: a run of ids, borrowed. */
+int qs_model_same_name(const struct qs_model *m, const char *name, const int32_t **ids);
 /* Adds the variable to the list of its block that is written to the file. */
 void qs_model_declare(struct qs_model *m, int32_t var);
 /* Whether the parameter file has a record for it: persistable and a container with data. */
@@ -192,15 +194,15 @@ void qs_node_set_int(struct qs_model *m, struct qs_node *node, const char *name,
 void qs_node_set_bool(struct qs_model *m, struct qs_node *node, const char *name, bool v);
 void qs_node_set_float(struct qs_model *m, struct qs_node *node, const char *name, float v);
 void qs_node_set_str(struct qs_model *m, struct qs_node *node, const char *name, const char *v);
-void qs_node_set_floats(struct qs_model *m, struct qs_node *node, const char *name,
-                        const float *v, int n);
-void qs_node_set_ints(struct qs_model *m, struct qs_node *node, const char *name,
-                      const int32_t *v, int n);
+void qs_node_set_floats(struct qs_model *m, struct qs_node *node, const char *name, const float *v,
+                        int n);
+void qs_node_set_ints(struct qs_model *m, struct qs_node *node, const char *name, const int32_t *v,
+                      int n);
 void qs_node_drop_attr(struct qs_model *m, struct qs_node *node, const char *name);
-void qs_node_set_in(struct qs_model *m, struct qs_node *node, const char *slot,
-                    const int32_t *var, int n);
-void qs_node_set_out(struct qs_model *m, struct qs_node *node, const char *slot,
-                     const int32_t *var, int n);
+void qs_node_set_in(struct qs_model *m, struct qs_node *node, const char *slot, const int32_t *var,
+                    int n);
+void qs_node_set_out(struct qs_model *m, struct qs_node *node, const char *slot, const int32_t *var,
+                     int n);
 /* Changes the type and looks up the descriptor. */
 void qs_node_set_type(struct qs_model *m, struct qs_node *node, const char *type);
 

@@ -27,15 +27,15 @@ struct qs_layer_stats {
 
 struct qs_layer {
     int32_t var;
-    struct qs_ref user;   /* first node that reads it; block -1: none */
-    const char *slot;     /* slot of that node */
+    struct qs_ref user; /* first node that reads it; block -1: none */
+    const char *slot;   /* slot of that node */
     int n_users;
-    int axis;             /* of its output channels, -1 when it has none */
-    int64_t n_channels;   /* 1 when axis is -1 */
-    bool quantizable;     /* some method can quantize it */
-    bool int_loadable;    /* Paddle-Lite reads its integers (method dynamic) */
-    bool secondary;       /* a bias or a statistic of a norm: hidden unless asked for */
-    char reason[160];     /* why not quantizable, or what a target does not take; may be empty */
+    int axis;           /* of its output channels, -1 when it has none */
+    int64_t n_channels; /* 1 when axis is -1 */
+    bool quantizable;   /* some method can quantize it */
+    bool int_loadable;  /* Paddle-Lite reads its integers (method dynamic) */
+    bool secondary;     /* a bias or a statistic of a norm: hidden unless asked for */
+    char reason[160];   /* why not quantizable, or what a target does not take; may be empty */
     struct qs_layer_stats stats;
 };
 

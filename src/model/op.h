@@ -26,6 +26,10 @@ struct qs_op {
     int64_t (*macs)(const struct qs_infer *in);
 };
 
+/* Axis of the output channels of the weight of `node`, resolved for a weight of that rank (takes
+ * trans_y and transpose_Y into account); -1 when it has none. */
+int qs_weight_axis(const struct qs_node *node, int rank);
+
 /* NULL when there is no row. */
 const struct qs_op *qs_op_find(const char *type);
 /* All rows, for listings: count and i-th. */

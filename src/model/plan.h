@@ -20,15 +20,15 @@ enum qs_weight_type { QS_CHANNEL_WISE_ABS_MAX, QS_ABS_MAX };
 enum qs_target { QS_TARGET_ANY, QS_TARGET_PADDLE, QS_TARGET_LITE_ARM, QS_TARGET_LITE_X86 };
 
 struct qs_plan {
-    int method;                   /* enum qs_method */
-    char *op_types;               /* comma-separated */
-    int weight_bits;              /* 2..16 */
-    int weight_type;              /* enum qs_weight_type */
-    double threshold_rate;        /* share of |w| that abs_max may clip */
+    int method;            /* enum qs_method */
+    char *op_types;        /* comma-separated */
+    int weight_bits;       /* 2..16 */
+    int weight_type;       /* enum qs_weight_type */
+    double threshold_rate; /* share of |w| that abs_max may clip */
     bool generate_test_model;
-    int target;                   /* enum qs_target */
-    struct qs_strv layer;         /* rules "PATTERN=skip", "PATTERN=bits:N", in order; the last
-                                     that matches a weight decides */
+    int target;           /* enum qs_target */
+    struct qs_strv layer; /* rules "PATTERN=skip", "PATTERN=bits:N", in order; the last
+                             that matches a weight decides */
 };
 
 extern const struct qs_opt qs_plan_opts[];

@@ -40,9 +40,9 @@ float qs_hist_threshold(const struct qs_tensor *t, double rate);
 
 /* What quantizing one weight gives. */
 struct qs_quantized {
-    struct qs_buf *q;     /* int8 (bits <= 8) or int16 values, n elements */
-    int32_t dtype;        /* of q */
-    float *scale;         /* [n_scales], malloc: w ~ q * scale */
+    struct qs_buf *q; /* int8 (bits <= 8) or int16 values, n elements */
+    int32_t dtype;    /* of q */
+    float *scale;     /* [n_scales], malloc: w ~ q * scale */
     int n_scales;
     double sqnr_db;
 };

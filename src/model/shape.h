@@ -22,9 +22,9 @@ struct qs_shape {
 };
 
 struct qs_node_cost {
-    bool known;        /* all outputs have a shape */
+    bool known;          /* all outputs have a shape */
     struct qs_shape out; /* of the first output */
-    int64_t params;    /* elements of the parameters it reads (one read twice counts each time) */
+    int64_t params;      /* elements of the parameters it reads (one read twice counts each time) */
     int64_t param_bytes;
     int64_t out_bytes; /* of all outputs */
     int64_t macs;      /* multiply-accumulates; 0 for operators that have none */
@@ -38,11 +38,11 @@ struct qs_input_shape {
 };
 
 struct qs_shapes {
-    struct qs_shape *var;           /* [model->n_var] after the last node */
-    struct qs_node_cost **node;     /* [block][node] */
-    int64_t macs;                   /* of block 0 with its sub-blocks counted once; -1 unknown */
-    int n_unknown;                  /* nodes without known shapes */
-    const char *assumed;            /* what was guessed, "x 1x3x224x224"; NULL: nothing */
+    struct qs_shape *var;       /* [model->n_var] after the last node */
+    struct qs_node_cost **node; /* [block][node] */
+    int64_t macs;               /* of block 0 with its sub-blocks counted once; -1 unknown */
+    int n_unknown;              /* nodes without known shapes */
+    const char *assumed;        /* what was guessed, "x 1x3x224x224"; NULL: nothing */
     struct qs_arena arena;
 };
 

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "io/format.h"
+#include "passes/pass.h"
+
+extern char **environ;
+
+static const char opt_program[] = "paddle_lite_opt";
+
+/* Starts `argv` with stdout and stderr in one pipe; -1 when it cannot be started. */
+static pid_t
+start(char *const *argv, int *fd)
+{
+    int pipe_fd[2];
+    pid_t pid = -1;
+    posix_spawn_file_actions_t actions;
+    if (pipe2(pipe_fd, O_CLOEXEC) != 0)
+        return -1;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, pipe_fd[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, pipe_fd[1], 2);
+    if (posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ) != 0)
+        pid = -1;
+    posix_spawn_file_actions_destroy(&actions);
+    close(pipe_fd[1]);
+    if (pid < 0)
+        close(pipe_fd[0]);
+    else
+        *fd = pipe_fd[0];
+    return pid;
+}
+
+/* Keeps the last part of what the program says: the verdict is at its end. */
+static void
+read_tail(struct qs_ctx *cx, int fd, pid_t pid, struct qs_str *out)
+{
+    enum { KEEP = 4096 };
+    char chunk[1024];
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof(chunk))) > 0 || (n < 0 && errno == EINTR)) {
+        if (atomic_load(&cx->cancel))
+            kill(pid, SIGTERM);
+        if (n < 0)
+            continue;
+        qs_str_addn(out, chunk, (size_t)n);
+        if (out->n > 4 * KEEP) {
+            memmove(out->s, out->s + out->n - KEEP, KEEP + 1);
+            out->n = KEEP;
+        }
+    }
+    close(fd);
+}
+
+/* The last lines, without empty ones. */
+static char *
+last_lines(const char *s, int most)
+{
+    const char *from = s + strlen(s);
+    while (from > s && (from[-1] == '\n' || from[-1] == ' '))
+        from--;
+    const char *end = from;
+    for (int lines = 0; from > s; from--)
+        if (from[-1] == '\n' && ++lines == most)
+            break;
+    return qs_xasprintf("%.*s", (int)(end - from), from);
+}
+
+static enum qs_err
+run_opt(struct qs_ctx *cx, const struct qs_file_info file[2], const char *output,
+        const char *target, struct qs_lite_verdict *v)
+{
+    char *prefix = qs_xasprintf("%s/model", output);
+    char *arg[] = {(char *)opt_program,
+                   qs_xasprintf("--model_file=%s", file[0].path),
+                   qs_xasprintf("--param_file=%s", file[1].path),
+                   qs_xasprintf("--optimize_out=%s", prefix),
+                   qs_xasprintf("--valid_targets=%s", target),
+                   qs_xstrdup("--optimize_out_type=naive_buffer"),
+                   NULL};
+    int fd = -1, status = -1;
+    struct qs_str said;
+    struct stat st;
+    qs_str_init(&said);
+    v->nb = qs_xasprintf("%s.nb", prefix);
+    unlink(v->nb);
+    const pid_t pid = start(arg, &fd);
+    if (pid > 0) {
+        v->ran = true;
+        read_tail(cx, fd, pid, &said);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            ;
+    }
+    v->accepted = v->ran && WIFEXITED(status) && WEXITSTATUS(status) == 0 && stat(v->nb, &st) == 0;
+    v->nb_bytes = v->accepted ? st.st_size : 0;
+    v->output = last_lines(said.s, 4);
+    if (v->ran && !v->accepted && !*v->output && WIFSIGNALED(status)) {
+        free(v->output);
+        v->output = qs_xasprintf(_("it was killed by signal %d"), WTERMSIG(status));
+    }
+    qs_str_release(&said);
+    for (int i = 1; arg[i]; i++)
+        free(arg[i]);
+    free(prefix);
+    return qs_check_cancel(cx);
+}
+
+enum qs_err
+qs_app_export(struct qs_ctx *cx, const struct qs_opened *o, const char *output, bool force,
+              const char *lite_target, struct qs_file_info file[2], struct qs_lite_verdict *verdict)
+{
+    *verdict = (struct qs_lite_verdict){0};
+    memset(file, 0, 2 * sizeof(*file));
+    enum qs_err err = qs_app_need_params(cx, o);
+    if (err)
+        return err;
+    struct qs_model *m = qs_model_clone(o->model);
+    char *prefix = qs_xasprintf("%s/model", output);
+    qs_lite_legalize(m);
+    err = qs_model_write(cx, m, prefix, force, file);
+    if (!err && lite_target)
+        err = run_opt(cx, file, output, lite_target, verdict);
+    free(prefix);
+    qs_model_unref(m);
+    return err;
+}
+
+void
+qs_lite_verdict_release(struct qs_lite_verdict *v)
+{
+    free(v->output);
+    free(v->nb);
+    *v = (struct qs_lite_verdict){0};
+}

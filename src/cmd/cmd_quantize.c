@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "base/file.h"
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "cmd/cmd.h"
+#include "cmd/run_output.h"
+
+struct options {
+    char *output, *params, *plan_file, *save_plan;
+    bool dry_run, force, no_store;
+    struct qs_plan plan; /* parsed by the plan's own descriptors */
+};
+
+static const struct qs_opt opts[] = {
+    {"output", 'o', QS_OPT_TEXT, offsetof(struct options, output), 0, 0, NULL, NULL, "DIR",
+     N_("folder for the quantized model")},
+    {"dry-run", 0, QS_OPT_FLAG, offsetof(struct options, dry_run), 0, 0, NULL, NULL, NULL,
+     N_("only say what would be done, with sizes and errors")},
+    {"force", 0, QS_OPT_FLAG, offsetof(struct options, force), 0, 0, NULL, NULL, NULL,
+     N_("replace existing output files")},
+    {"no-store", 0, QS_OPT_FLAG, offsetof(struct options, no_store), 0, 0, NULL, NULL, NULL,
+     N_("do not record this run")},
+    {"plan", 0, QS_OPT_TEXT, offsetof(struct options, plan_file), 0, 0, NULL, NULL, "FILE",
+     N_("take the choices of a saved plan; options given as well override it")},
+    {"save-plan", 0, QS_OPT_TEXT, offsetof(struct options, save_plan), 0, 0, NULL, NULL, "FILE",
+     N_("save the choices as text")},
+    {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
+     N_("the combined parameter file, when it is elsewhere")},
+};
+
+enum { LARGEST_PLAN = 1 << 20 };
+
+/* Values of the file, then what the command line says differently from the defaults. */
+static enum qs_err
+merge_plan_file(struct qs_ctx *cx, const char *path, const struct qs_plan *given,
+                struct qs_plan *plan)
+{
+    char *text = NULL;
+    size_t n;
+    enum qs_err err = qs_read_text(cx, path, _("plan"), LARGEST_PLAN, &text, &n);
+    if (!err && strlen(text) != n)
+        err = qs_fail(cx, QS_ERR_FORMAT, _("bad plan '%s': it is not text"), path);
+    if (!err)
+        err = qs_plan_parse(cx, text, path, plan);
+    free(text);
+    for (int i = 0; i < qs_n_plan_opts && !err; i++) {
+        const struct qs_opt *opt = &qs_plan_opts[i];
+        struct qs_str value;
+        if (qs_opt_is_default(opt, given))
+            continue;
+        if (opt->type == QS_OPT_LIST) {
+            for (int k = 0; k < given->layer.n; k++)
+                qs_strv_add(&plan->layer, given->layer.v[k]);
+            continue;
+        }
+        qs_str_init(&value);
+        qs_opt_print(opt, given, &value);
+        err = qs_opt_set(cx, opt, value.s, plan);
+        qs_str_release(&value);
+    }
+    return err;
+}
+
+static enum qs_err
+make_plan(struct qs_ctx *cx, const struct options *opt, struct qs_plan *plan)
+{
+    if (!opt->plan_file) {
+        qs_plan_copy(plan, &opt->plan);
+        return qs_plan_check(cx, plan);
+    }
+    qs_plan_init(plan);
+    const enum qs_err err = merge_plan_file(cx, opt->plan_file, &opt->plan, plan);
+    return err ? err : qs_plan_check(cx, plan);
+}
+
+static enum qs_err
+save_plan(struct qs_ctx *cx, const char *path, bool force, const struct qs_plan *plan)
+{
+    struct qs_str text;
+    struct qs_writer *w = NULL;
+    qs_str_init(&text);
+    qs_plan_print(plan, &text);
+    enum qs_err err = qs_writer_open(cx, path, force, &w);
+    if (!err)
+        err = qs_writer_put(cx, w, text.s, text.n);
+    if (!err)
+        err = qs_writer_finish(cx, w);
+    if (!err)
+        err = qs_writer_commit(cx, w, NULL);
+    qs_writer_free(w);
+    qs_str_release(&text);
+    return err;
+}
+
+static enum qs_err
+print(struct qs_ctx *cx, const struct qs_run *run, bool json)
+{
+    if (json)
+        return qs_print_json(cx, qs_run_json(run, true));
+    qs_run_print(run, true);
+    return QS_OK;
+}
+
+static enum qs_err
+quantize(struct qs_ctx *cx, const struct qs_common *common, const struct options *opt,
+         const struct qs_plan *plan, const char *model)
+{
+    struct qs_opened *o = NULL;
+    struct qs_run run = {0};
+    const struct qs_quantize_options q = {.output = opt->output,
+                                          .force = opt->force,
+                                          .dry_run = opt->dry_run,
+                                          .no_store = opt->no_store,
+                                          .db = common->db};
+    enum qs_err err = qs_app_open(cx, model, opt->params, NULL, &o);
+    if (!err)
+        err = qs_app_quantize(cx, o, plan, &q, &run);
+    if (!err && opt->save_plan)
+        err = save_plan(cx, opt->save_plan, opt->force, plan);
+    if (!err)
+        err = print(cx, &run, common->json);
+    qs_run_release(&run);
+    qs_app_close(o);
+    return err;
+}
+
+static enum qs_err
+run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char **arg, int n_arg)
+{
+    const struct options *opt = options;
+    struct qs_plan plan;
+    (void)n_arg;
+    if (!opt->output && !opt->dry_run)
+        return qs_fail(cx, QS_ERR_USAGE, _("quantize needs -o DIR (or --dry-run)"));
+    enum qs_err err = make_plan(cx, opt, &plan);
+    if (!err)
+        err = quantize(cx, common, opt, &plan, arg[0]);
+    qs_plan_release(&plan);
+    return err;
+}
+
+const struct qs_cmd qs_cmd_quantize = {
+    .name = "quantize",
+    .args = "MODEL",
+    .summary = N_("quantize by a plan, write the model, store the run"),
+    .opt = opts,
+    .n_opt = QS_LEN(opts),
+    .more = qs_plan_opts,
+    .more_offset = offsetof(struct options, plan),
+    .opt_size = sizeof(struct options),
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What commands print: JSON documents and tables. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "cmd/cmd.h"
+
+enum qs_err
+qs_print_json(struct qs_ctx *cx, json_t *root)
+{
+    const int rc = json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    json_decref(root);
+    putchar('\n');
+    return rc == 0 ? QS_OK : qs_fail(cx, QS_ERR_IO, _("cannot write to standard output"));
+}
+
+json_t *
+qs_json_real(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+json_t *
+qs_json_text(const char *s)
+{
+    json_t *j = json_string(s);
+    if (j)
+        return j;
+    char *copy = qs_xstrdup(s); /* not UTF-8: keep what is ASCII */
+    for (char *p = copy; *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    j = json_string(copy);
+    free(copy);
+    return j;
+}
+
+json_t *
+qs_json_dims(const int64_t *dims, int n)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_integer(dims[i]));
+    return list;
+}
+
+struct qs_table {
+    int n_col, n, cap;
+    const enum qs_align *align;
+    char **cell; /* [n] row by row, the titles first */
+};
+
+struct qs_table *
+qs_table_new(int n_col, const char *const *title, const enum qs_align *align)
+{
+    struct qs_table *t = qs_xcalloc(1, sizeof(*t));
+    t->n_col = n_col;
+    t->align = align;
+    for (int i = 0; i < n_col; i++)
+        qs_table_cell(t, "%s", title[i]);
+    return t;
+}
+
+void
+qs_table_cell(struct qs_table *t, const char *fmt, ...)
+{
+    va_list ap, again;
+    if (t->n == t->cap)
+        t->cell =
+            qs_xrealloc(t->cell, (size_t)(t->cap = t->cap ? 2 * t->cap : 64) * sizeof(*t->cell));
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    const int n = vsnprintf(NULL, 0, fmt, ap);
+    char *s = qs_xmalloc((size_t)n + 1);
+    vsnprintf(s, (size_t)n + 1, fmt, again);
+    va_end(again);
+    va_end(ap);
+    for (char *p = s; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = '?'; /* names come from files */
+    t->cell[t->n++] = s;
+}
+
+/* Columns on a terminal; bytes when it is not valid text. */
+static int
+text_width(const char *s)
+{
+    wchar_t wide[512];
+    const size_t n = mbstowcs(wide, s, QS_LEN(wide));
+    const int w = n < QS_LEN(wide) ? wcswidth(wide, n) : -1;
+    return w >= 0 ? w : (int)strlen(s);
+}
+
+static void
+print_csv_cell(const char *s, FILE *out)
+{
+    if (s[strcspn(s, ",\"")] == '\0') {
+        fputs(s, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *s; s++)
+        fprintf(out, *s == '"' ? "\"\"" : "%c", *s);
+    fputc('"', out);
+}
+
+static void
+print_padded(const char *s, int width, enum qs_align align, bool last, FILE *out)
+{
+    const int pad = width - text_width(s);
+    if (align == QS_RIGHT)
+        fprintf(out, "%*s%s", pad, "", s);
+    else
+        fprintf(out, "%s%*s", s, last ? 0 : pad, "");
+}
+
+void
+qs_table_print(struct qs_table *t, FILE *out, bool csv)
+{
+    int *width = qs_xcalloc((size_t)t->n_col, sizeof(*width));
+    for (int i = 0; i < t->n; i++) {
+        const int w = csv ? 0 : text_width(t->cell[i]);
+        if (w > width[i % t->n_col])
+            width[i % t->n_col] = w;
+    }
+    for (int i = 0; i < t->n; i++) {
+        const int col = i % t->n_col;
+        const bool last = col == t->n_col - 1;
+        if (csv)
+            print_csv_cell(t->cell[i], out);
+        else
+            print_padded(t->cell[i], width[col], t->align[col], last, out);
+        fputs(last ? "\n" : csv ? "," : "  ", out);
+        free(t->cell[i]);
+    }
+    free(width);
+    free(t->cell);
+    free(t);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What reader and writer of protobuf messages share. */
+#ifndef QS_IO_WIRE_H
+#define QS_IO_WIRE_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/arena.h"
+#include "model/graph.h"
+
+/* Allocates messages in an arena; every block is followed by a NUL, so that `bytes` fields can be
+ * used as strings. Freeing does nothing. */
+ProtobufCAllocator qs_wire_allocator(struct qs_arena *a);
+
+/* Unknown fields of a message as encoded bytes ({NULL, 0} when there are none), and back. */
+struct qs_bytes qs_wire_keep_unknown(struct qs_arena *a, const ProtobufCMessage *msg);
+void qs_wire_put_unknown(struct qs_arena *a, struct qs_bytes raw, ProtobufCMessage *msg);
+
+/* A whole message, encoded. */
+struct qs_bytes qs_wire_keep(struct qs_arena *a, const ProtobufCMessage *msg);
+
+#endif
