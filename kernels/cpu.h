@@ -14,8 +14,10 @@ enum qk_cpu {
 
 /* Flags of this machine under the cap. */
 uint32_t qk_cpu_flags(void);
+/* Whether all flags of `need` are there, under the cap. */
+int qk_cpu_has(uint32_t need);
 /* Caps by name (scalar, avx2, avx512, avx512vnni, amx); 0 when the name is unknown. Call before
- * kernels are picked. */
+ * kernels are picked. Until then a known name in the environment variable QSLIM_CPU is the cap. */
 int qk_cpu_cap(const char *isa);
 /* Name of the best level under the cap: "avx512vnni". */
 const char *qk_cpu_name(void);

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Quantization arithmetic of weights: the only place that rounds. Formulas in layer.h; rounding is
- * half to even, arithmetic float32, as WeightQuantization in
+ * half to even, as WeightQuantization in
  * python/paddle/static/quantization/post_training_quantization.py (Paddle 2.6) computes them with
- * numpy, bit for bit.
+ * numpy, bit for bit: scales are float64 (max / R) and rounded to float32 where they divide the
+ * weights and where they are stored; q * s is rounded once, from double.
+ * One difference: where a subnormal scale, coarsely rounded, takes Paddle's integers out of the
+ * range (they may wrap around), ours is the next larger one.
+ *
+ * Tensors of float32, float16 and bfloat16 are read, halves widened to float32; of others nothing
+ * is read, as if they were empty.
  */
 #ifndef QS_MODEL_QUANT_H
 #define QS_MODEL_QUANT_H
@@ -23,16 +29,20 @@ float qs_quant_range(int bits);
 
 /* absmax[n_channels] of the finite elements; returns how many elements are not finite. */
 int64_t qs_channel_absmax(const struct qs_tensor *t, struct qs_channels ch, float *absmax);
-/* min and max of each channel as well. */
+/* min[n_channels] and max[n_channels] of the finite elements; NaN where there is none. */
 void qs_channel_range(const struct qs_tensor *t, struct qs_channels ch, float *min, float *max);
 
-/* Fills stats of a float32 or float16 tensor. */
+/* Fills stats; not valid when the tensor is not of floats or no element is finite (n_bad is filled
+ * all the same). kurtosis is NaN when all elements are equal. std: population. */
 void qs_layer_stats_of(const struct qs_tensor *t, int axis, struct qs_layer_stats *out);
 
-/* SQNR in dB of quantizing t at `bits` with the scales of `axis` (-1: per tensor). */
+/* SQNR in dB of quantizing the finite elements of t at `bits` with the scales of `axis` (-1: per
+ * tensor). */
 double qs_sqnr_db(const struct qs_tensor *t, int axis, int bits);
 
-/* counts[n_bins] over [lo, hi], last bin closed; elements outside or not finite are dropped. */
+/* counts[n_bins] over [lo, hi], last bin closed, as numpy.histogram counts float32 elements;
+ * elements outside or not finite are dropped, all of them when lo > hi or a bound is no float32.
+ * lo == hi counts over one unit around it. */
 void qs_histogram(const struct qs_tensor *t, double lo, double hi, int n_bins, int64_t *counts);
 
 /* The threshold of abs_max with threshold_rate (ptq: 5000-bin histogram of |w|). */
@@ -42,15 +52,17 @@ float qs_hist_threshold(const struct qs_tensor *t, double rate);
 struct qs_quantized {
     struct qs_buf *q; /* int8 (bits <= 8) or int16 values, n elements */
     int32_t dtype;    /* of q */
-    float *scale;     /* [n_scales], malloc: w ~ q * scale */
+    float *scale;     /* [n_scales], malloc: w ~ q * scale; to be stored */
+    double *exact;    /* [n_scales], malloc: the same before rounding to float32 */
     int n_scales;
     double sqnr_db;
 };
-/* Quantizes a finite float32 tensor; axis -1: per tensor, clipped at hist_threshold when
- * `rate` > 0. QS_ERR_MEMORY. */
+/* Quantizes a tensor of finite floats; axis -1: per tensor, clipped at hist_threshold when
+ * `rate` >= 1e-10. A channel of zeros has scale 0. QS_ERR_MEMORY; QS_ERR_UNSUPPORTED when it is
+ * not of floats. `out` is released by the caller in any case. */
 enum qs_err qs_quantize(struct qs_ctx *cx, const struct qs_tensor *t, int axis, int bits,
                         double rate, struct qs_quantized *out) QS_MUST_CHECK;
-/* float32 q * s in the layout of t. */
+/* float32 q * exact in the layout of t; new buffer. */
 enum qs_err qs_dequantize(struct qs_ctx *cx, const struct qs_tensor *t, int axis,
                           const struct qs_quantized *q, struct qs_buf **out) QS_MUST_CHECK;
 void qs_quantized_release(struct qs_quantized *q);
