@@ -30,7 +30,7 @@ struct qs_run {
     int64_t id;
     int64_t parent;       /* run it repeats; 0: none */
     char *kind;           /* "quantize", later "eval", "sensitivity" ... */
-    char *state;          /* "running", "done", "failed", "cancelled" */
+    char *state;          /* "running", "done", "failed", "cancelled", "interrupted" */
     char *model_path;     /* absolute */
     char *model_digest;
     int64_t model_bytes;
