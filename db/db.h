@@ -16,24 +16,32 @@ struct qs_db;
 /* $QSLIM_DB, else $XDG_DATA_HOME/qslim/runs.db, else ~/.local/share/qslim/runs.db; malloc. */
 char *qs_db_default_path(void);
 
-/* Opens and migrates; makes file and folders when missing. A newer schema is refused. */
+/* Opens and migrates; makes file and folders when missing. A newer schema, the database of another
+ * program and what is not a regular file are refused and left as they are. Where nothing can be
+ * written the store is opened for reading. */
 enum qs_err qs_db_open(struct qs_ctx *cx, const char *path, struct qs_db **out) QS_MUST_CHECK;
 void qs_db_close(struct qs_db *db); /* NULL is fine */
 
-/* Inserts a run in state "running" (without layers, metrics, files) and sets run->id. A run left
- * in that state by a process that died shows as "interrupted" in lists. */
+/* Inserts a run in state "running" (without layers, metrics, files) and sets run->id; run->state is
+ * not looked at, the digest of the model may still be missing. A run left in that state by a
+ * process that died, or that closed the store, is read as "interrupted". */
 enum qs_err qs_db_run_begin(struct qs_ctx *cx, struct qs_db *db, struct qs_run *run) QS_MUST_CHECK;
-/* Everything else of the run, and its final state, in one transaction. */
-enum qs_err qs_db_run_end(struct qs_ctx *cx, struct qs_db *db, const struct qs_run *run) QS_MUST_CHECK;
+/* Everything else of the run, and its final state, in one transaction. A tag given to the run in
+ * the meantime stays unless run->tag says another. QS_ERR_NOT_FOUND: it was removed or ended. */
+enum qs_err qs_db_run_end(struct qs_ctx *cx, struct qs_db *db,
+                          const struct qs_run *run) QS_MUST_CHECK;
 
-/* All runs, newest first; `model_digest` NULL: of all models. */
+/* All runs, newest first, with metrics; `model_digest` NULL: of all models. Strings read from the
+ * store are never NULL. A damaged row is left out, with a warning. */
 enum qs_err qs_db_runs(struct qs_ctx *cx, struct qs_db *db, const char *model_digest,
                        struct qs_runs *out) QS_MUST_CHECK;
 /* One run with layers, metrics and files; QS_ERR_NOT_FOUND. */
 enum qs_err qs_db_run(struct qs_ctx *cx, struct qs_db *db, int64_t id,
                       struct qs_run *out) QS_MUST_CHECK;
+/* NULL or "" takes the tag away. */
 enum qs_err qs_db_run_tag(struct qs_ctx *cx, struct qs_db *db, int64_t id,
                           const char *tag) QS_MUST_CHECK;
+/* A run that is really running is not removed. */
 enum qs_err qs_db_run_remove(struct qs_ctx *cx, struct qs_db *db, int64_t id) QS_MUST_CHECK;
 
 /* Models the store has seen. */
@@ -41,8 +49,12 @@ struct qs_db_model {
     char *path, *digest, *format;
     int64_t bytes;
     int n_runs;
-    double last_seen;
+    double last_seen; /* seconds since 1970 */
 };
+/* Notes a model by its digest; n_runs is not looked at. Runs note theirs, without the format. */
+enum qs_err qs_db_model_seen(struct qs_ctx *cx, struct qs_db *db,
+                             const struct qs_db_model *model) QS_MUST_CHECK;
+/* Latest first. */
 enum qs_err qs_db_models(struct qs_ctx *cx, struct qs_db *db, struct qs_db_model **out,
                          int *n) QS_MUST_CHECK;
 void qs_db_models_free(struct qs_db_model *model, int n);

@@ -13,11 +13,11 @@
 
 struct qs_run_layer {
     char *weight, *op_type;
-    char *action; /* "int8", "int16", "simulated", "kept", "skipped" */
-    char *reason; /* why; may be "" */
-    int bits;     /* 0: left as it was */
+    char *action;     /* "int8", "int16", "simulated", "kept", "skipped" */
+    char *reason;     /* why; may be "" */
+    int bits;         /* 0: left as it was */
     int scale_count;
-    double sqnr_db; /* NaN: does not apply */
+    double sqnr_db;   /* NaN: does not apply */
     int64_t bytes_before, bytes_after, scale_bytes;
 };
 
@@ -28,24 +28,24 @@ struct qs_run_metric {
 
 struct qs_run {
     int64_t id;
-    int64_t parent;   /* run it repeats; 0: none */
-    char *kind;       /* "quantize", later "eval", "sensitivity" ... */
-    char *state;      /* "running", "done", "failed", "cancelled" */
-    char *model_path; /* absolute */
+    int64_t parent;       /* run it repeats; 0: none */
+    char *kind;           /* "quantize", later "eval", "sensitivity" ... */
+    char *state;          /* "running", "done", "failed", "cancelled", "interrupted" */
+    char *model_path;     /* absolute */
     char *model_digest;
     int64_t model_bytes;
-    char *plan;   /* text form of the plan */
-    char *method; /* of the plan, for lists */
+    char *plan;           /* text form of the plan */
+    char *method;         /* of the plan, for lists */
     int bits;
-    char *version; /* of qslim */
+    char *version;        /* of qslim */
     char *machine, *isa;
     int threads;
-    double started; /* seconds since 1970 */
+    double started;       /* seconds since 1970 */
     double seconds;
     int64_t bytes_before, bytes_after;
-    char *output; /* folder given with -o, absolute */
+    char *output;         /* folder given with -o, absolute */
     char *tag;
-    char *message; /* of a failed run */
+    char *message;        /* of a failed run */
     struct qs_run_layer *layer;
     int n_layer;
     struct qs_run_metric *metric;
