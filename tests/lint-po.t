@@ -5,7 +5,7 @@ need msgfmt
 
 for po in "$top"/po/*.po; do
     name=${po##*/}
-    ok "$name is valid" msgfmt -c -o /dev/null "$po"
+    ok "$name is valid" msgfmt --check-format --check-domain -o /dev/null "$po"
     if command -v xgettext >/dev/null 2>&1 && command -v msgcmp >/dev/null 2>&1; then
         sh "$top/po/extract" "$top" >"$tmp/qslim.pot" 2>"$tmp/err"
         is "the strings of the sources can be read" "$(cat "$tmp/err")" ""
