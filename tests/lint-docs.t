@@ -57,7 +57,9 @@ for page in "$top"/man/*.[1-9]; do
     name=${page##*/}
     grep -Eq '^\.(Sh|SH) EXAMPLES?' "$page" || case $name in *.1) fail "$name has examples" ;; esac
     if command -v mandoc >/dev/null 2>&1; then
-        is "$name is well formed" "$(mandoc -Tlint -Wwarning "$page" 2>&1 | sed "s|$top/||g")" ""
+        # No dates in the sources: releases are dated, pages are not.
+        complaints=$(mandoc -Tlint -Wwarning "$page" 2>&1 | grep -v 'missing date' | sed "s|$top/||g")
+        is "$name is well formed" "$complaints" ""
     else
         skip "no mandoc here" "$name is well formed"
     fi

@@ -8,7 +8,7 @@ files() {
     if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$top" ]; then
         git ls-files --cached --others --exclude-standard
     else
-        find . -type f ! -path './build*' ! -path './.git/*' ! -path './autom4te.cache/*' \
+        find . -type f ! -path './build*' ! -path './_*' ! -path './.git/*' ! -path './autom4te.cache/*' \
             ! -name configure ! -name aclocal.m4 ! -name Makefile.in ! -name 'config.*' ! -name '*.o' \
             ! -name '*.a' ! -name '*.log' ! -name '*.trs' ! -name '*.pb-c.[ch]' ! -path '*/.deps/*' |
             sed 's|^\./||'
