@@ -33,6 +33,11 @@ fi
 if [ -e "$top/passes/passes.inc" ]; then
     is "every pass is in a page" "$(rows "$top/passes/passes.inc" | missing "$tmp/all")" ""
 fi
+if [ -e "$top/ui/keys.inc" ] && [ -e "$top/man/qslim-tui.1" ]; then
+    plain "$top/man/qslim-tui.1" >"$tmp/tui"
+    actions=$(sed -n 's/^ACTION([A-Z_]*, "\([a-z-]*\)".*/\1/p' "$top/ui/keys.inc")
+    is "every action of the workbench is in qslim-tui.1" "$(echo "$actions" | missing "$tmp/tui")" ""
+fi
 
 if [ -x "$qslim" ] && [ -e "$top/src/cmd/cmds.inc" ]; then
     rows "$top/src/cmd/cmds.inc" >"$tmp/commands"
