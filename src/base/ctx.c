@@ -68,7 +68,7 @@ qs_fail(struct qs_ctx *cx, enum qs_err err, const char *fmt, ...)
 enum qs_err
 qs_prefix(struct qs_ctx *cx, const char *fmt, ...)
 {
-    char prefix[sizeof(cx->message)], whole[2 * sizeof(cx->message)];
+    char prefix[sizeof(cx->message)], whole[2 * sizeof(cx->message) + 2];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(prefix, sizeof(prefix), fmt, ap);

@@ -8,6 +8,7 @@
 #define QS_IO_FORMAT_H
 
 #include "model/graph.h"
+#include "model/run.h"
 
 /* A reader gets the mapped program file and fills `m` (blocks, variables, nodes; not the
  * parameters unless `owns_params`). The caller has set program_path and program_bytes, frees `m`
@@ -43,7 +44,6 @@ enum qs_err qs_params_read_separate(struct qs_ctx *cx, struct qs_model *m,
                                     const char *folder) QS_MUST_CHECK;
 
 /* Writing: paddle_write.c */
-struct qs_file_info;
 /* Writes prefix.pdmodel and prefix.pdiparams (parameters: file[1]; a model without parameters
  * writes none and leaves file[1] empty). Both files are complete before either is put in place. */
 enum qs_err qs_model_write(struct qs_ctx *cx, const struct qs_model *m, const char *prefix,
