@@ -47,9 +47,9 @@ enum qs_err qs_app_layer_stats(struct qs_ctx *cx, struct qs_opened *o,
 enum qs_err qs_app_sqnr(struct qs_ctx *cx, const struct qs_opened *o, int bits, double *per_tensor,
                         double *per_channel) QS_MUST_CHECK;
 
-/* Digest of program and parameters: 64 hex digits. Reads every byte once, in parallel. */
+/* Digest of program and parameters: 32 hex digits. Reads every byte once, in parallel. */
 enum qs_err qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o,
-                          char hex[QS_SHA256_HEX]) QS_MUST_CHECK;
+                          char hex[QS_DIGEST_HEX]) QS_MUST_CHECK;
 
 struct qs_quantize_options {
     const char *output; /* folder; NULL with dry_run */

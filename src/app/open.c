@@ -200,25 +200,28 @@ qs_app_sqnr(struct qs_ctx *cx, const struct qs_opened *o, int bits, double *per_
     return loop_layers(cx, &l, sqnr_one);
 }
 
-/* Digest: sha256 over the sha256 of the program and of each chunk of the parameters, in the order
- * of their names; so chunks can be hashed side by side. */
+/* Digest: over the digests of the program and of each chunk of the parameters, in the order of
+ * their names; so chunks are read side by side. */
 
 enum { CHUNK = 4 << 20 };
 
 struct chunk {
     const struct qs_tensor *t;
     size_t from, n;
-    char hex[QS_SHA256_HEX];
+};
+
+struct digest_loop {
+    const struct chunk *chunk;
+    char (*hex)[QS_DIGEST_HEX];
 };
 
 static enum qs_err
 hash_chunk(struct qs_ctx *cx, void *arg, int64_t i)
 {
-    struct chunk *c = (struct chunk *)arg + i;
-    struct qs_sha256 *s = qs_sha256_new();
+    const struct digest_loop *l = arg;
+    const struct chunk *c = &l->chunk[i];
     (void)cx;
-    qs_sha256_add(s, c->t->buf->data + c->t->offset + c->from, c->n);
-    qs_sha256_end(s, c->hex);
+    qs_digest(c->t->buf->data + c->t->offset + c->from, c->n, l->hex[i]);
     qs_buf_advise(c->t->buf, c->t->offset + c->from, c->n, 0);
     return QS_OK;
 }
@@ -244,7 +247,7 @@ cut_chunks(const struct qs_model *m, int *n)
 }
 
 enum qs_err
-qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o, char hex[QS_SHA256_HEX])
+qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o, char hex[QS_DIGEST_HEX])
 {
     struct qs_buf *program = NULL;
     enum qs_err err = qs_buf_map(cx, o->model->program_path, _("program"), &program);
@@ -252,12 +255,12 @@ qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o, char hex[QS_SHA256_H
         return err;
     int n;
     struct chunk *c = cut_chunks(o->model, &n);
-    err = qs_parallel_for(cx, n, hash_chunk, c);
-    struct qs_sha256 *s = qs_sha256_new();
-    qs_sha256_add(s, program->data, program->size);
-    for (int i = 0; i < n; i++)
-        qs_sha256_add(s, c[i].hex, QS_SHA256_HEX - 1);
-    qs_sha256_end(s, hex);
+    char(*all)[QS_DIGEST_HEX] = qs_xcalloc((size_t)n + 1, sizeof(*all));
+    struct digest_loop l = {c, all + 1};
+    qs_digest(program->data, program->size, all[0]);
+    err = qs_parallel_for(cx, n, hash_chunk, &l);
+    qs_digest(all, ((size_t)n + 1) * sizeof(*all), hex);
+    free(all);
     free(c);
     qs_buf_unref(program);
     return err;

@@ -262,7 +262,7 @@ close_store(struct qs_ctx *cx, struct quantize *q, enum qs_err err)
 static enum qs_err
 set_digest(struct qs_ctx *cx, struct quantize *q)
 {
-    char hex[QS_SHA256_HEX];
+    char hex[QS_DIGEST_HEX];
     const enum qs_err err = qs_app_digest(cx, q->o, hex);
     if (err)
         return err;

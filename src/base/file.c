@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <nettle/sha2.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/buf.h"
 #include "base/i18n.h"
@@ -33,18 +35,32 @@ qs_sha256_add(struct qs_sha256 *s, const void *p, size_t n)
         sha256_update(&s->nettle, n, p);
 }
 
-void
-qs_sha256_end(struct qs_sha256 *s, char hex[QS_SHA256_HEX])
+static void
+to_hex(const uint8_t *d, size_t n, char *hex)
 {
     static const char digit[] = "0123456789abcdef";
-    uint8_t d[SHA256_DIGEST_SIZE];
-    sha256_digest(&s->nettle, sizeof(d), d);
-    for (size_t i = 0; i < sizeof(d); i++) {
+    for (size_t i = 0; i < n; i++) {
         hex[2 * i] = digit[d[i] >> 4];
         hex[2 * i + 1] = digit[d[i] & 15];
     }
-    hex[2 * sizeof(d)] = '\0';
+    hex[2 * n] = '\0';
+}
+
+void
+qs_sha256_end(struct qs_sha256 *s, char hex[QS_SHA256_HEX])
+{
+    uint8_t d[SHA256_DIGEST_SIZE];
+    sha256_digest(&s->nettle, sizeof(d), d);
+    to_hex(d, sizeof(d), hex);
     free(s);
+}
+
+void
+qs_digest(const void *p, size_t n, char hex[QS_DIGEST_HEX])
+{
+    XXH128_canonical_t d;
+    XXH128_canonicalFromHash(&d, XXH3_128bits(p, n));
+    to_hex(d.digest, sizeof(d.digest), hex);
 }
 
 void
@@ -145,9 +161,8 @@ qs_writer_open(struct qs_ctx *cx, const char *path, int force, struct qs_writer 
 }
 
 static enum qs_err
-put_now(struct qs_ctx *cx, struct qs_writer *w, const uint8_t *p, size_t n)
+write_all(struct qs_ctx *cx, struct qs_writer *w, const uint8_t *p, size_t n)
 {
-    qs_sha256_add(w->sha, p, n);
     while (n > 0) {
         const ssize_t k = write(w->fd, p, n);
         if (k < 0 && errno == EINTR)
@@ -159,6 +174,37 @@ put_now(struct qs_ctx *cx, struct qs_writer *w, const uint8_t *p, size_t n)
         w->bytes += k;
     }
     return QS_OK;
+}
+
+struct hash_job {
+    struct qs_sha256 *sha;
+    const uint8_t *p;
+    size_t n;
+};
+
+static void *
+hash(void *arg)
+{
+    const struct hash_job *job = arg;
+    qs_sha256_add(job->sha, job->p, job->n);
+    return NULL;
+}
+
+/* Large pieces are hashed while they are written: either takes about as long as the other. */
+static enum qs_err
+put_now(struct qs_ctx *cx, struct qs_writer *w, const uint8_t *p, size_t n)
+{
+    enum { WORTH_A_THREAD = 256 << 10 };
+    struct hash_job job = {w->sha, p, n};
+    pthread_t thread;
+    const int own = n >= WORTH_A_THREAD && cx->threads > 1 &&
+                    pthread_create(&thread, NULL, hash, &job) == 0;
+    const enum qs_err err = write_all(cx, w, p, n);
+    if (own)
+        pthread_join(thread, NULL);
+    else
+        hash(&job);
+    return err;
 }
 
 static enum qs_err

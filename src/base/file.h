@@ -49,4 +49,8 @@ struct qs_sha256 *qs_sha256_new(void);
 void qs_sha256_add(struct qs_sha256 *s, const void *p, size_t n);
 void qs_sha256_end(struct qs_sha256 *s, char hex[QS_SHA256_HEX]); /* frees s */
 
+/* Fast 128-bit digest (XXH3) that tells models apart; not for security. */
+enum { QS_DIGEST_HEX = 33 };
+void qs_digest(const void *p, size_t n, char hex[QS_DIGEST_HEX]);
+
 #endif

@@ -138,7 +138,7 @@ print_cmd_help(const struct qs_cmd *cmd)
            _(cmd->summary));
     for (int i = 0; i < cmd->n_opt; i++)
         print_option_help(&cmd->opt[i]);
-    for (int i = 0; i < cmd->n_more; i++)
+    for (int i = 0; cmd->more && i < *cmd->n_more; i++)
         print_option_help(&cmd->more[i]);
     puts(_("\nCommon options:"));
     for (size_t i = 0; i < QS_LEN(common_opts); i++)
@@ -279,9 +279,10 @@ run_cmd(const struct qs_cmd *cmd, int argc, char **argv)
     struct qs_common common;
     struct qs_progress_state progress;
     void *opt = qs_xcalloc(1, cmd->opt_size ? cmd->opt_size : 1);
-    struct parsed p = {.part = {{cmd->opt, cmd->n_opt, opt},
-                                {cmd->more, cmd->n_more, (char *)opt + cmd->more_offset},
-                                {common_opts, (int)QS_LEN(common_opts), &common}}};
+    struct parsed p = {
+        .part = {{cmd->opt, cmd->n_opt, opt},
+                 {cmd->more, cmd->more ? *cmd->n_more : 0, (char *)opt + cmd->more_offset},
+                 {common_opts, (int)QS_LEN(common_opts), &common}}};
     for (size_t i = 0; i < QS_LEN(p.part); i++)
         qs_opts_init(p.part[i].opt, p.part[i].n, p.part[i].base);
     const enum qs_err err = close_stdout(parse_and_run(cmd, &p, &common, &progress, argc, argv));

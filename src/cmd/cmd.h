@@ -28,7 +28,7 @@ struct qs_cmd {
     const struct qs_opt *opt; /* options besides the common ones */
     int n_opt;
     const struct qs_opt *more; /* a second list over a part of the struct (the plan), or NULL */
-    int n_more;
+    const int *n_more;
     size_t more_offset;     /* of that part in the struct */
     size_t opt_size;        /* bytes of the option struct; 0: none */
     int min_args, max_args; /* max -1: any number */

@@ -150,6 +150,7 @@ const struct qs_cmd qs_cmd_quantize = {
     .opt = opts,
     .n_opt = QS_LEN(opts),
     .more = qs_plan_opts,
+    .n_more = &qs_n_plan_opts,
     .more_offset = offsetof(struct options, plan),
     .opt_size = sizeof(struct options),
     .min_args = 1,

@@ -45,7 +45,8 @@ tristate(protobuf_c_boolean has, protobuf_c_boolean value)
 static void
 read_var(struct qs_model *m, int32_t block, const PaddlePb__VarDesc *d)
 {
-    struct qs_var *v = &m->var[qs_model_add_var(m, block, d->name)];
+    const int32_t id = qs_model_add_var(m, block, d->name); /* may move m->var */
+    struct qs_var *v = &m->var[id];
     const PaddlePb__LoDTensorDesc *lod =
         d->type->lod_tensor ? d->type->lod_tensor : d->type->tensor_array;
     v->container = d->type->type;
