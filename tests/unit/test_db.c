@@ -1549,11 +1549,11 @@ the_default_path_follows_the_environment(void **state)
     static const struct {
         const char *db, *data, *home, *path;
     } row[] = {
-        {"/x/my.db", "/data", "/home/u", "/x/my.db"},
-        {"", "/data", "/home/u", "/data/qslim/runs.db"},
-        {NULL, "/data", "/home/u", "/data/qslim/runs.db"},
-        {NULL, "relative", "/home/u", "/home/u/.local/share/qslim/runs.db"},
-        {NULL, NULL, "/home/u", "/home/u/.local/share/qslim/runs.db"},
+        {"/x/my.db", "/data", "/u", "/x/my.db"},
+        {"", "/data", "/u", "/data/qslim/runs.db"},
+        {NULL, "/data", "/u", "/data/qslim/runs.db"},
+        {NULL, "relative", "/u", "/u/.local/share/qslim/runs.db"},
+        {NULL, NULL, "/u", "/u/.local/share/qslim/runs.db"},
     };
     (void)state;
     for (size_t i = 0; i < QS_LEN(row); i++) {
