@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/i18n.h"
@@ -280,18 +281,28 @@ connect_to(struct qs_ctx *cx, struct qs_db *db, const char *path)
 }
 
 static enum qs_err
+make_folder(struct qs_ctx *cx, struct qs_db *db, const char *folder)
+{
+    struct qs_ctx inner;
+    qs_ctx_init_child(&inner, cx);
+    if (qs_make_folders(&inner, folder))
+        return qs_fail(cx, QS_ERR_DB, _("run store '%s': %s"), db->path, qs_message(&inner));
+    if (access(folder, W_OK) != 0) /* sqlite would say that there is no such file */
+        return qs_fail(cx, QS_ERR_DB, _("run store '%s': cannot write in its folder: %s"), db->path,
+                       strerror(errno));
+    return QS_OK;
+}
+
+/* For a store that is not there yet. */
+static enum qs_err
 make_folder_of(struct qs_ctx *cx, struct qs_db *db)
 {
     const char *slash = strrchr(db->path, '/');
-    if (!slash || slash == db->path)
-        return QS_OK;
-    struct qs_ctx inner;
-    qs_ctx_init_child(&inner, cx);
+    if (!slash)
+        return make_folder(cx, db, ".");
     char *folder = qs_xstrdup(db->path);
-    folder[slash - db->path] = '\0';
-    enum qs_err err = qs_make_folders(&inner, folder);
-    if (err)
-        err = qs_fail(cx, QS_ERR_DB, _("run store '%s': %s"), db->path, qs_message(&inner));
+    folder[slash == db->path ? 1 : slash - db->path] = '\0';
+    const enum qs_err err = make_folder(cx, db, folder);
     free(folder);
     return err;
 }
@@ -312,6 +323,8 @@ check_kinds(struct qs_ctx *cx, struct qs_db *db, const char *path)
             err = qs_fail(cx, QS_ERR_DB, _("run store '%s': it is a folder"), name);
         } else if (!S_ISREG(st.st_mode)) {
             err = qs_fail(cx, QS_ERR_DB, _("run store '%s': it is not a regular file"), name);
+        } else if (i == 0 && st.st_size == 1) { /* to sqlite this is an empty one */
+            err = qs_db_fail(cx, db, SQLITE_NOTADB);
         }
         free(name);
     }

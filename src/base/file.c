@@ -94,8 +94,9 @@ qs_make_folders(struct qs_ctx *cx, const char *path)
             continue;
         const char was = *s;
         *s = '\0';
-        if (mkdir(p, 0777) != 0 && !qs_is_folder(p)) {
-            err = qs_fail(cx, QS_ERR_IO, _("cannot make folder '%s': %s"), p, strerror(errno));
+        const int why = mkdir(p, 0777) != 0 ? errno : 0;
+        if (why && !qs_is_folder(p)) {
+            err = qs_fail(cx, QS_ERR_IO, _("cannot make folder '%s': %s"), p, strerror(why));
             break;
         }
         *s = was;
