@@ -327,6 +327,7 @@ qs_cmd_main(int argc, char **argv, const struct qs_cmd *const *cmds)
     signal(SIGINT, on_interrupt);
     signal(SIGBUS, on_bus_error);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error, not the end */
     if (argc > 0 && is_tui_link(argv[0]))
         return run_cmd(find_cmd(cmds, "tui"), argc - 1, argv + 1);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
