@@ -13,7 +13,7 @@ src/engine   base/ model/ engine/
 passes       base/ model/ passes/
 db           base/ model/ db/
 src/app      base/ model/ kernels/ ops/ io/ engine/ passes/ db/ app/
-src/cmd      base/ model/ app/ passes/decide.h kernels/cpu.h kernels/selftest.h cmd/
+src/cmd      base/ model/ app/ passes/decide.h kernels/cpu.h kernels/kernel.h kernels/selftest.h cmd/
 ui           base/ model/ app/ passes/decide.h cmd/cmd.h ui/
 src/main.c   base/ cmd/
 '
