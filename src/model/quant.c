@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <float.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -339,14 +340,16 @@ qs_quant_range(int bits)
 
 /* Paddle divides the float32 maximum by an integer: in numpy a float64, which becomes float32
  * again where it divides the weights. A subnormal scale may be rounded so far down that the
- * maximum leaves the range; the next scale up holds it. */
+ * maximum leaves the range. At 8 and 16 bits that is kept, as Paddle has it (wrap_overflow); at the
+ * widths that only we have, the next scale up holds the maximum. */
 static double
-scale_of(double absmax, float range)
+scale_of(double absmax, int bits)
 {
+    const float range = qs_quant_range(bits);
     const double exact = absmax / (double)range;
     const float scale = (float)exact;
     const float most = (float)fmin(absmax, FLT_MAX); /* a threshold may lie just above */
-    if (scale == 0 || rintf(most / scale) <= range)
+    if (bits == 8 || bits == 16 || scale == 0 || rintf(most / scale) <= range)
         return exact;
     return nextafterf(scale, INFINITY);
 }
@@ -388,7 +391,7 @@ qs_sqnr_db(const struct qs_tensor *t, int axis, int bits)
     else
         absmax_of(t, ch, scale);
     for (int64_t c = 0; c < ch.n_channels; c++)
-        scale[c] = (float)scale_of(scale[c], range);
+        scale[c] = (float)scale_of(scale[c], bits);
     const double db = sqnr_db(t, ch, scale, range, m.sum_sq);
     free(scale);
     return db;
@@ -529,19 +532,49 @@ visit_quantize(void *arg, const struct span *s, const void *x)
         a->k->quant_s16(x, s->n, *scale, a->limit, q);
 }
 
+/* numpy's cast of an integer that does not fit keeps its low bits. Only subnormal scales lead
+ * there, in channels whose weights are about 1e-40. */
+static void
+visit_wrap(void *arg, const struct span *s, const void *x)
+{
+    const struct quantize_arg *a = arg;
+    for (int64_t i = 0; i < s->rows * s->n; i++) {
+        const float scale = a->scale[s->channel + (s->by_col ? i % s->n : 0)];
+        if (scale == 0 || scale >= FLT_MIN)
+            continue;
+        float v;
+        memcpy(&v, (const char *)x + (size_t)i * sizeof(v), sizeof(v));
+        const int32_t q = (int32_t)rintf(fmaxf(-a->limit, fminf(v, a->limit)) / scale);
+        if (a->narrow)
+            ((int8_t *)a->q)[s->first + i] = (int8_t)(uint8_t)q;
+        else
+            ((int16_t *)a->q)[s->first + i] = (int16_t)(uint16_t)q;
+    }
+}
+
+static void
+wrap_overflow(const struct qs_tensor *t, struct qs_channels ch, struct quantize_arg *a)
+{
+    for (int64_t c = 0; c < ch.n_channels; c++)
+        if (a->scale[c] != 0 && a->scale[c] < FLT_MIN) {
+            each_floats(t, ch, visit_wrap, a);
+            return;
+        }
+}
+
 /* Scales into `out`; returns the magnitude at which weights are clipped. */
 static float
-fill_scales(const struct qs_tensor *t, struct qs_channels ch, float range, double rate,
+fill_scales(const struct qs_tensor *t, struct qs_channels ch, int bits, double rate,
             struct qs_quantized *out)
 {
     float limit = INFINITY;
     absmax_of(t, ch, out->scale);
     for (int64_t c = 0; c < ch.n_channels; c++)
-        out->exact[c] = scale_of(out->scale[c], range);
+        out->exact[c] = scale_of(out->scale[c], bits);
     if (rate >= 1e-10) { /* what is below counts as 0 for Paddle */
         const double threshold = hist_threshold(t, rate);
         limit = (float)threshold;
-        out->exact[0] = scale_of(threshold, range);
+        out->exact[0] = scale_of(threshold, bits);
     }
     for (int64_t c = 0; c < ch.n_channels; c++)
         out->scale[c] = (float)out->exact[c];
@@ -553,11 +586,16 @@ qs_quantize(struct qs_ctx *cx, const struct qs_tensor *t, int axis, int bits, do
             struct qs_quantized *out)
 {
     const struct qs_channels ch = qs_channels_of(t, axis);
-    const float range = qs_quant_range(bits);
     const bool narrow = bits <= 8;
     *out = (struct qs_quantized){.dtype = narrow ? QS_DTYPE_int8 : QS_DTYPE_int16};
     if (!can_read(t) || ch.n_channels > INT_MAX)
-        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("cannot quantize: not a tensor of floats"));
+        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("not a tensor of floats"));
+    if (t->n == 0)
+        return qs_fail(cx, QS_ERR_FORMAT, _("it has no elements"));
+    const struct qk_moments m = moments_of(t);
+    if (m.n_bad > 0)
+        return qs_fail(cx, QS_ERR_FORMAT,
+                       _("%" PRId64 " of %" PRId64 " elements are NaN or infinite"), m.n_bad, t->n);
     const enum qs_err err =
         qs_buf_new(cx, (size_t)t->n * (narrow ? sizeof(int8_t) : sizeof(int16_t)), &out->q);
     if (err)
@@ -565,10 +603,12 @@ qs_quantize(struct qs_ctx *cx, const struct qs_tensor *t, int axis, int bits, do
     out->n_scales = (int)ch.n_channels;
     out->scale = qs_xcalloc((size_t)ch.n_channels, sizeof(*out->scale));
     out->exact = qs_xcalloc((size_t)ch.n_channels, sizeof(*out->exact));
-    const float limit = fill_scales(t, ch, range, axis < 0 ? rate : 0, out);
+    const float limit = fill_scales(t, ch, bits, axis < 0 ? rate : 0, out);
     struct quantize_arg a = {qk_weights(), out->scale, limit, narrow, out->q->data};
     each_floats(t, ch, visit_quantize, &a);
-    out->sqnr_db = sqnr_db(t, ch, out->scale, range, moments_of(t).sum_sq);
+    if (bits == 8 || bits == 16)
+        wrap_overflow(t, ch, &a);
+    out->sqnr_db = sqnr_db(t, ch, out->scale, qs_quant_range(bits), m.sum_sq);
     return QS_OK;
 }
 

@@ -5,8 +5,8 @@
  * python/paddle/static/quantization/post_training_quantization.py (Paddle 2.6) computes them with
  * numpy, bit for bit: scales are float64 (max / R) and rounded to float32 where they divide the
  * weights and where they are stored; q * s is rounded once, from double.
- * One difference: where a subnormal scale, coarsely rounded, takes Paddle's integers out of the
- * range (they may wrap around), ours is the next larger one.
+ * That goes as far as subnormal scales (weights of about 1e-40), where an integer may leave the
+ * range and wraps around; only at widths other than 8 and 16 is the next larger scale taken.
  *
  * Tensors of float32, float16 and bfloat16 are read, halves widened to float32; of others nothing
  * is read, as if they were empty.

@@ -84,7 +84,7 @@ def main():
         for axis, bits, rate in [(a, b, 0.0) for a in (-1, 0, 1) for b in (8, 16, 4)] + \
                                 [(-1, 8, 1e-6), (-1, 8, 0.01), (-1, 16, 0.3), (-1, 8, 1e-11)]:
             if axis == 1 and w.ndim != 2 or what == "subnormal" and bits == 4:
-                continue  # the latter: quant.h names the difference
+                continue  # the latter: a width that Paddle does not have, see quant.h
             n += 1
             same = all(a.dtype == b.dtype and (a.view(np.uint8) == b.view(np.uint8)).all()
                        for a, b in zip(ours(w, axis, bits, rate),
