@@ -182,7 +182,7 @@ make_inputs(struct qs_ctx *cx, struct qs_model *m, struct qs_node *node, const s
         const struct tensor *t = &s->t[i];
         char name[80];
         const int32_t dtype = t->dtype >= 0 ? t->dtype : t->has_value ? QS_DTYPE_int64 : 5;
-        snprintf(name, sizeof(name), "%s_%d", s->name, i);
+        snprintf(name, sizeof(name), "%.63s_%d", s->name, i);
         var[i] = add_tensor(m, name, dtype, t->n, t->d);
         m->var[var[i]].persistable = t->known;
         if (!t->has_value)
@@ -202,7 +202,7 @@ make_outputs(struct qs_model *m, struct qs_node *node, const struct slot *s, int
 {
     for (int i = 0; i < s->n; i++) {
         char name[80];
-        snprintf(name, sizeof(name), "%s_%d", s->name, i);
+        snprintf(name, sizeof(name), "%.63s_%d", s->name, i);
         var[i] = add_tensor(m, name, QS_DTYPE_float32, -1, NULL);
     }
     qs_node_set_out(m, node, s->name, var, s->n);
@@ -404,15 +404,15 @@ static void
 shape_rules_give_what_the_case_files_say(void **state)
 {
     const char *top = getenv("srcdir");
-    char dir[512], path[1024];
+    char dir[512], path[1024]; /* a name has at most 255 bytes */
     struct dirent **list;
     (void)state;
-    snprintf(dir, sizeof(dir), "%s/tests/ops", top ? top : ".");
+    snprintf(dir, sizeof(dir), "%.400s/tests/ops", top ? top : ".");
     const int n = scandir(dir, &list, is_case, alphasort);
     if (n < 1)
         fail_msg("no case files in '%s'", dir);
     for (int i = 0; i < n; i++) {
-        snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
+        snprintf(path, sizeof(path), "%.511s/%.255s", dir, list[i]->d_name);
         run_file(path);
         free(list[i]);
     }
