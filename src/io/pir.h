@@ -149,6 +149,9 @@ enum qs_err pir_add_nums(struct pir_reader *r, const struct pir_op *op, struct p
 void pir_add_text(struct pir_reader *r, struct pir_node *n, const char *name, const char *text);
 void pir_add_int(struct pir_reader *r, struct pir_node *n, const char *name, enum qs_attr_type type,
                  int64_t v);
+/* A list of Paddle's Scalar, of an element type. */
+void pir_add_scalars(struct pir_reader *r, struct pir_node *n, const char *name, int32_t dtype,
+                     const struct pir_num *num, int n_num);
 struct qs_attr *pir_new_attr(struct pir_reader *r, struct pir_node *n, const char *name,
                              enum qs_attr_type type);
 bool pir_has_attr(const struct pir_node *n, const char *name);

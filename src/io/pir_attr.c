@@ -5,7 +5,9 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "io/framework.pb-c.h"
 #include "io/pir.h"
+#include "io/wire.h"
 
 enum kind {
     KIND_UNKNOWN,
@@ -285,6 +287,37 @@ pir_add_nums(struct pir_reader *r, const struct pir_op *op, struct pir_node *n, 
              char letter, const struct pir_num *num, int n_num)
 {
     return add_typed(r, op, n, name, find_type(letter)->type, num, n_num);
+}
+
+/* Scalars are kept as the bytes of their message. Types of a scalar: BOOLEAN 1, LONG 2, FLOAT64 3.
+ */
+static PaddlePb__Scalar *
+make_scalar(struct pir_reader *r, const struct pir_num *num, int32_t dtype)
+{
+    PaddlePb__Scalar *s = qs_arena_alloc(&r->scratch, sizeof(*s));
+    paddle_pb__scalar__init(s);
+    s->has_r = qs_dtype_is_float(dtype);
+    s->has_b = dtype == QS_DTYPE_bool;
+    s->has_i = !s->has_r && !s->has_b;
+    s->type = s->has_r ? 3 : s->has_b ? 1 : 2;
+    s->r = num->d;
+    s->i = num->i;
+    s->b = num->i != 0;
+    return s;
+}
+
+void
+pir_add_scalars(struct pir_reader *r, struct pir_node *n, const char *name, int32_t dtype,
+                const struct pir_num *num, int n_num)
+{
+    PaddlePb__OpAttr msg = PADDLE_PB__OP_ATTR__INIT;
+    msg.name = (char *)name;
+    msg.type = QS_ATTR_SCALARS;
+    msg.n_scalars = (size_t)n_num;
+    msg.scalars = qs_arena_calloc(&r->scratch, (size_t)n_num + 1, sizeof(*msg.scalars));
+    for (int i = 0; i < n_num; i++)
+        msg.scalars[i] = make_scalar(r, &num[i], dtype);
+    pir_new_attr(r, n, name, QS_ATTR_SCALARS)->raw = qs_wire_keep(&r->m->arena, &msg.base);
 }
 
 static enum qs_err

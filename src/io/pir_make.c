@@ -1161,10 +1161,11 @@ set_value(R *r, B *b, const struct pir_op *op)
         return err;
     const int32_t dtype = pir_dtype(op->in[0]->type);
     const json_t *at = pir_attr(op, "values");
-    if (!at)
-        pir_add_int(r, &n, "dtype", QS_ATTR_INT, dtype);
-    else if (!(err = pir_nums(r, op, "values", at, &value, &n_value)))
-        err = add_values(r, op, &n, dtype, value, n_value);
+    if (at)
+        err = pir_nums(r, op, "values", at, &value, &n_value);
+    if (!err)
+        pir_add_scalars(r, &n, "values", dtype, value, n_value);
+    pir_add_int(r, &n, "dtype", QS_ATTR_INT, dtype);
     if (!err)
         emit(r, b, &n);
     return err;

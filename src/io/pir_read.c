@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "io/format.h"
+#include "io/framework.pb-c.h"
 #include "io/pir.h"
+#include "io/wire.h"
 #include "model/op.h"
 
 enum { VERSION = 2006002 /* the program is as Paddle 2.6.2 would have it */, NOTES_MOST = 8 };
@@ -34,7 +35,6 @@ static const struct container {
 } containers[] = {
     {"0.t_dtensor", QS_LOD_TENSOR},
     {"1.t_dense_tensor_array", QS_LOD_TENSOR_ARRAY},
-    {"1.t_selected_rows", QS_SELECTED_ROWS},
 };
 
 static const char *
@@ -85,6 +85,22 @@ set_dims(struct pir_reader *r, struct qs_var *v, const json_t *dims)
     return QS_OK;
 }
 
+/* The message of a type that is more than a tensor. */
+static void
+keep_type(struct pir_reader *r, struct qs_var *v)
+{
+    PaddlePb__VarType type = PADDLE_PB__VAR_TYPE__INIT;
+    PaddlePb__LoDTensorDesc array = PADDLE_PB__LO_DTENSOR_DESC__INIT;
+    PaddlePb__TensorDesc tensor = PADDLE_PB__TENSOR_DESC__INIT;
+    type.type = v->container;
+    type.tensor_array = &array;
+    array.tensor = &tensor;
+    tensor.data_type = v->dtype;
+    tensor.n_dims = (size_t)v->n_dims;
+    tensor.dims = (int64_t *)v->dims;
+    v->type_raw = qs_wire_keep(&r->m->arena, &type.base);
+}
+
 static enum qs_err
 set_type(struct pir_reader *r, struct qs_var *v, const json_t *type)
 {
@@ -97,7 +113,10 @@ set_type(struct pir_reader *r, struct qs_var *v, const json_t *type)
         return bad_type(r, v->name);
     v->container = containers[i].container;
     v->has_lod_level = v->container == QS_LOD_TENSOR ? 1 : -1;
-    return set_dims(r, v, json_array_get(json_object_get(type, "D"), 1));
+    const enum qs_err err = set_dims(r, v, json_array_get(json_object_get(type, "D"), 1));
+    if (!err && v->container == QS_LOD_TENSOR_ARRAY)
+        keep_type(r, v);
+    return err;
 }
 
 /* Values */
@@ -408,6 +427,7 @@ pir_finish(struct pir_reader *r, struct pir_block *b)
     block->idx = b->idx;
     block->parent = b->outer ? b->outer->idx : -1;
     block->forward = -1;
+    block->has_forward = -1;
     return QS_OK;
 }
 
