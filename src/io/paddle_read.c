@@ -312,13 +312,9 @@ read_block_heads(struct qs_ctx *cx, struct qs_model *m, const PaddlePb__ProgramD
     return QS_OK;
 }
 
-static enum qs_err
-read_program(struct qs_ctx *cx, const struct qs_buf *buf, struct qs_model *m)
+enum qs_err
+qs_program_take(struct qs_ctx *cx, struct qs_model *m, const PaddlePb__ProgramDesc *p)
 {
-    ProtobufCAllocator alloc = qs_wire_allocator(&m->arena);
-    const PaddlePb__ProgramDesc *p = paddle_pb__program_desc__unpack(&alloc, buf->size, buf->data);
-    if (!p)
-        return qs_fail(cx, QS_ERR_FORMAT, _("not a whole ProgramDesc message"));
     enum qs_err err = read_block_heads(cx, m, p);
     if (err)
         return err;
@@ -332,6 +328,16 @@ read_program(struct qs_ctx *cx, const struct qs_buf *buf, struct qs_model *m)
     m->version = p->version ? p->version->version : 0;
     m->tail = qs_wire_keep_unknown(&m->arena, &p->base);
     return err;
+}
+
+static enum qs_err
+read_program(struct qs_ctx *cx, const struct qs_buf *buf, struct qs_model *m)
+{
+    ProtobufCAllocator alloc = qs_wire_allocator(&m->arena);
+    const PaddlePb__ProgramDesc *p = paddle_pb__program_desc__unpack(&alloc, buf->size, buf->data);
+    if (!p)
+        return qs_fail(cx, QS_ERR_FORMAT, _("not a whole ProgramDesc message"));
+    return qs_program_take(cx, m, p);
 }
 
 const struct qs_format qs_format_paddle = {

@@ -6,6 +6,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "base/arena.h"
+#include "io/framework.pb-c.h"
 #include "model/graph.h"
 
 /* Allocates messages in an arena; every block is followed by a NUL, so that `bytes` fields can be
@@ -18,5 +19,10 @@ void qs_wire_put_unknown(struct qs_arena *a, struct qs_bytes raw, ProtobufCMessa
 
 /* A whole message, encoded. */
 struct qs_bytes qs_wire_keep(struct qs_arena *a, const ProtobufCMessage *msg);
+
+/* Fills `m` with what a message describes (paddle_read.c); the message lies in the arena of `m`,
+ * which keeps pointing into it. */
+enum qs_err qs_program_take(struct qs_ctx *cx, struct qs_model *m,
+                            const PaddlePb__ProgramDesc *p) QS_MUST_CHECK;
 
 #endif
