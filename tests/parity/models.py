@@ -104,7 +104,7 @@ def lite(name, folder):
         report(ok, f"{name}: opt (arm) takes {what}" + (f", {detail} bytes" if ok else ""), detail)
 
 
-extra = [(k, v) for k, v in ((os.path.basename(p.rstrip("/")), p) for p in os.environ.get("QSLIM_MODELS", "").split(":") if p)]
+extra = [(k, v) for k, v in ((os.path.basename(p.rstrip("/")), p.rstrip("/")) for p in os.environ.get("QSLIM_MODELS", "").split(":") if p)]
 for name, folder in list(pf.models(shared)) + extra:
     if only and name not in only:
         continue
