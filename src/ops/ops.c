@@ -183,7 +183,7 @@ qs_broadcast(const struct qs_infer *in, const struct qs_shape *x, const struct q
         /* an axis of the program: trailing ones of the smaller side do not count */
         while (small.n > 0 && small.d[small.n - 1] == 1)
             small.n--;
-        if (axis < 0 || axis + small.n > big->n)
+        if (axis < 0 || axis > big->n - small.n)
             return qs_infer_fail(in, _("axis %" PRId64 " does not fit %d and %d dimensions"), axis,
                                  x->n, y->n);
         at = (int)axis;
