@@ -52,21 +52,21 @@ layer_norm_shape(struct qs_infer *in)
 {
     const struct qs_shape *x = qs_infer_in(in, "X", 0);
     const int64_t begin = qs_attr_int(in->node, "begin_norm_axis", 1);
-    int64_t rows = 1, rest = 1;
+    int64_t rest = 1;
     if (!x)
         return QS_OK;
     if (begin < 0 || begin > x->n)
         return qs_infer_fail(in, _("axis %" PRId64 " does not exist: the input has %d dimensions"),
                              begin, x->n);
-    for (int i = 0; i < x->n; i++)
-        *(i < begin ? &rows : &rest) *= x->d[i];
+    for (int i = (int)begin; i < x->n; i++)
+        rest *= x->d[i];
     enum qs_err err = check_channels(in, "Scale", rest);
     if (!err)
         err = check_channels(in, "Bias", rest);
     if (!err)
-        err = qs_infer_set(in, "Mean", 0, -1, 1, &rows);
+        err = qs_infer_set(in, "Mean", 0, -1, (int)begin, x->d);
     if (!err)
-        err = qs_infer_set(in, "Variance", 0, -1, 1, &rows);
+        err = qs_infer_set(in, "Variance", 0, -1, (int)begin, x->d);
     return err ? err : qs_infer_set_like(in, "Y", 0, x);
 }
 

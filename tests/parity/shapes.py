@@ -30,7 +30,7 @@ def ours(raw, model, shapes):
     rows = [line.split("\t") for line in run.stdout.splitlines()]
     inputs = {r[1]: (int(r[2]), parse(r[3])) for r in rows if r[0] == "input"}
     shape = {r[1]: parse(r[3]) for r in rows if r[0] == "var"}
-    return inputs, shape, [r[1] for r in rows if r[0] == "node"], [r[1] for r in rows if r[0] == "macs"][0]
+    return inputs, shape, [r[1] for r in rows if r[0] == "node"], {r[0]: int(r[1]) for r in rows if r[0] in ("macs", "version")}
 
 
 def parse(text):
@@ -69,7 +69,7 @@ def theirs(path, inputs):
             t = DTYPE[dtype]
             feed[name] = (rng.integers(1, 10, dims) if t != np.float32 else rng.random(dims)).astype(t)
         exe.run(prog, feed=feed, fetch_list=[], return_numpy=False)
-        got = {"": prog.desc._version()}
+        got = {}
         for name in want:
             var = scope.find_var(name)
             try:
@@ -82,10 +82,9 @@ def theirs(path, inputs):
 def compare(raw, item):
     """ITEM is MODEL or MODEL,NAME=SHAPE,NAME=SHAPE with sizes joined by x."""
     model, *shapes = item.split(",")
-    inputs, shape, unknown, macs = ours(raw, model, shapes)
+    inputs, shape, unknown, number = ours(raw, model, shapes)
     ref = theirs(model, inputs)
-    version = ref.pop("")
-    scalars = [n for n, s in ref.items() if s == () and shape.get(n) == (1,) and 0 < version < 2005000]
+    scalars = [n for n, s in ref.items() if s == () and shape.get(n) == (1,) and 0 < number["version"] < 2005000]
     for n in scalars:
         ref[n] = (1,)
     bad = ["%s is %s, Paddle has %s" % (n, shape.get(n), s) for n, s in ref.items()
@@ -93,7 +92,7 @@ def compare(raw, item):
     missing = sorted(n for n, s in ref.items() if shape.get(n) is None)
     print("# %s: %d equal, %d differ, %d unknown %s, %d scalars of old programs; inputs %s; nodes without shapes: %s; macs %s" %
           (item, len(ref) - len(bad) - len(missing), len(bad), len(missing), missing, len(scalars),
-           {n: s for n, (_, s) in inputs.items()}, unknown, macs))
+           {n: s for n, (_, s) in inputs.items()}, unknown, number["macs"]))
     for line in bad[:20]:
         print("# " + line)
     return not bad
