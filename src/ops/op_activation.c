@@ -8,7 +8,6 @@ ROW(acos)
 ROW(asin)
 ROW(atan)
 ROW(brelu)
-ROW(calib)
 ROW(ceil)
 ROW(celu)
 ROW(clip)
@@ -24,8 +23,6 @@ ROW(gelu)
 ROW(hard_shrink)
 ROW(hard_sigmoid)
 ROW(hard_swish)
-ROW(io_copy)
-ROW(layout)
 ROW(leaky_relu)
 ROW(log)
 ROW(log10)
@@ -60,4 +57,18 @@ ROW(tan)
 ROW(tanh)
 ROW(tanh_shrink)
 ROW(thresholded_relu)
+#undef ROW
+
+/* Copies that Paddle-Lite puts in; X is called Input in most of them. */
+static enum qs_err
+copy_shape(struct qs_infer *in)
+{
+    const struct qs_shape *x = qs_infer_in(in, "Input", 0);
+    return x ? qs_infer_set_like(in, "Out", 0, x) : qs_rule_same(in);
+}
+
+#define ROW(op) const struct qs_op qs_op_##op = {.name = #op, .shape = copy_shape};
+ROW(calib)
+ROW(io_copy)
+ROW(layout)
 #undef ROW

@@ -63,6 +63,10 @@ layer_norm_shape(struct qs_infer *in)
     enum qs_err err = check_channels(in, "Scale", rest);
     if (!err)
         err = check_channels(in, "Bias", rest);
+    if (!err)
+        err = qs_infer_set(in, "Mean", 0, -1, (int)begin, x->d);
+    if (!err)
+        err = qs_infer_set(in, "Variance", 0, -1, (int)begin, x->d);
     return err ? err : qs_infer_set_like(in, "Y", 0, x);
 }
 
