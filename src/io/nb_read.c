@@ -242,7 +242,8 @@ read_type(struct fb *b, struct table t)
         return NULL;
     paddle_pb__var_type__init(d);
     d->type = int_field(b, &t, 0, 0);
-    d->lod_tensor = read_lod_tensor(b, child(b, &t, 2));
+    const bool is_holder = d->type == QS_FEED_MINIBATCH || d->type == QS_FETCH_LIST;
+    d->lod_tensor = is_holder ? NULL : read_lod_tensor(b, child(b, &t, 2));
     d->tensor_array = read_lod_tensor(b, child(b, &t, 3));
     return d;
 }
