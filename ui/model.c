@@ -375,5 +375,4 @@ ui_plan_toggle_op(struct qs_plan *plan, const char *type)
     free(copy);
     free(plan->op_types);
     plan->op_types = qs_str_take(&out);
-    qs_str_release(&out);
 }

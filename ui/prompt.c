@@ -35,14 +35,14 @@ set_text(struct ui_prompt *p, const char *text)
 
 void
 ui_ask(struct ui *ui, enum ui_prompt_kind kind, const char *label, const char *initial,
-       void (*done)(struct ui *ui, int data, const char *text), int data)
+       void (*done)(struct ui *ui, void *arg, const char *text), void *arg)
 {
     struct ui_prompt *p = &ui->prompt;
     p->active = true;
     p->kind = kind;
     snprintf(p->label, sizeof(p->label), "%s", label);
     p->done = done;
-    p->data = data;
+    p->arg = arg;
     p->recall = p->history.n;
     p->choices[0] = '\0';
     set_text(p, initial ? initial : "");
@@ -262,7 +262,7 @@ accept(struct ui *ui)
     if (p->kind == UI_PROMPT_COMMAND && *text)
         qs_strv_add(&p->history, text);
     p->active = false;
-    p->done(ui, p->data, text);
+    p->done(ui, p->arg, text);
     free(text);
 }
 
@@ -271,7 +271,7 @@ yes_no_key(struct ui *ui, int code)
 {
     ui->prompt.active = false;
     if (code == 'y' || code == 'Y')
-        ui->prompt.done(ui, ui->prompt.data, "y");
+        ui->prompt.done(ui, ui->prompt.arg, "y");
     else
         ui_say(ui, UI_DIM, _("left as it was"));
 }

@@ -22,8 +22,8 @@ struct ui_prompt {
     char label[160];
     struct qs_str text;
     size_t at; /* of the cursor, in bytes */
-    void (*done)(struct ui *ui, int data, const char *text);
-    int data;
+    void (*done)(struct ui *ui, void *arg, const char *text);
+    void *arg;
     struct qs_strv history; /* of commands */
     int recall;             /* position in it */
     char choices[256];      /* what Tab found, to show */
@@ -34,7 +34,7 @@ void ui_prompt_release(struct ui_prompt *p);
 
 /* Asks; `done` gets the text, or is not called when the user backs out. Yes and no: text is "y". */
 void ui_ask(struct ui *ui, enum ui_prompt_kind kind, const char *label, const char *initial,
-            void (*done)(struct ui *ui, int data, const char *text), int data);
+            void (*done)(struct ui *ui, void *arg, const char *text), void *arg);
 void ui_prompt_key(struct ui *ui, const struct ui_key *key);
 /* Draws into row y; returns the column of the cursor. */
 int ui_prompt_draw(const struct ui_prompt *p, struct ui_screen *s, int y);

@@ -110,11 +110,17 @@ give_back(void)
     tcsetattr(STDIN_FILENO, TCSANOW, &rescue.mode);
 }
 
+static const int crash[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT};
+static struct sigaction before_us[QS_LEN(crash)];
+
+/* Gives the terminal back and lets whoever was there before us have the signal. */
 static void
 on_crash(int sig)
 {
     give_back();
-    signal(sig, SIG_DFL);
+    for (size_t i = 0; i < QS_LEN(crash); i++)
+        if (crash[i] == sig)
+            sigaction(sig, &before_us[i], NULL);
     raise(sig);
 }
 
@@ -127,12 +133,11 @@ give_back_at_exit(void)
 static void
 set_handlers(void)
 {
-    static const int crash[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT};
     static bool at_exit_set;
-    struct sigaction sa = {.sa_handler = on_crash, .sa_flags = SA_NODEFER | SA_RESETHAND};
+    struct sigaction sa = {.sa_handler = on_crash, .sa_flags = SA_NODEFER};
     sigemptyset(&sa.sa_mask);
     for (size_t i = 0; i < QS_LEN(crash); i++)
-        sigaction(crash[i], &sa, NULL);
+        sigaction(crash[i], &sa, &before_us[i]);
     if (!at_exit_set)
         atexit(give_back_at_exit);
     at_exit_set = true;
@@ -272,6 +277,9 @@ ui_screen_close(struct ui_screen *s)
         return;
     curs_set(1);
     endwin();
+    if (!s->on_grid)
+        for (size_t i = 0; i < QS_LEN(crash); i++)
+            sigaction(crash[i], &before_us[i], NULL);
     rescue.armed = 0;
     delscreen(s->p->screen);
     free_screen(s);

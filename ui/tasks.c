@@ -26,9 +26,8 @@ new_task(size_t size, enum qs_err (*run)(struct qs_ctx *, struct qs_job *), cons
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
     qs_str_init(&title);
-    qs_str_add(&title, line);
+    qs_str_add_printable(&title, line);
     task->title = qs_str_take(&title);
-    qs_str_release(&title);
     task->job.run = run;
     return task;
 }
@@ -49,8 +48,6 @@ ui_task_free(struct ui_task *task)
 struct open_task {
     struct ui_task task;
     char *path;
-    const char *params;
-    const struct qs_strv *shapes;
     struct qs_opened *opened;
 };
 
@@ -58,7 +55,7 @@ static enum qs_err
 run_open(struct qs_ctx *cx, struct qs_job *job)
 {
     struct open_task *t = (struct open_task *)job;
-    return qs_app_open(cx, t->path, t->params, t->shapes, &t->opened);
+    return qs_app_open(cx, t->path, NULL, NULL, &t->opened);
 }
 
 /* What was made for another model does not matter any more. */
@@ -88,11 +85,17 @@ finish_open(struct ui *ui, struct ui_task *task)
     ui->opening = ui->opening == task ? NULL : ui->opening;
     if (task->job.state != QS_JOB_DONE)
         return;
+    ui_adopt(ui, t->opened);
+    t->opened = NULL;
+}
+
+void
+ui_adopt(struct ui *ui, struct qs_opened *opened)
+{
     cancel_tasks_of(ui, ui->model);
     const bool another = ui->model != NULL;
     ui_model_unref(ui->model);
-    ui->model = ui_model_new(t->opened);
-    t->opened = NULL;
+    ui->model = ui_model_new(opened);
     ui->op = ui->layer = -1;
     ui_look_free(ui->look);
     ui->look = NULL;
@@ -120,9 +123,6 @@ ui_task_open(struct ui *ui, const char *path)
 {
     struct open_task *t = new_task(sizeof(*t), run_open, _("open %s"), path);
     t->path = qs_xstrdup(path);
-    /* what was given on the command line is for the model named there */
-    t->params = ui->model ? NULL : ui->params;
-    t->shapes = ui->model ? NULL : ui->shapes;
     t->task.finish = finish_open;
     t->task.release = release_open;
     if (ui->opening)
@@ -314,6 +314,8 @@ look_at_channels(struct ui_look *look, const struct qs_tensor *w, int axis)
     qs_channel_range(w, ch, look->min, look->max);
     look->lo = look->hi = 0;
     for (size_t i = 0; i < n; i++) {
+        if (!isfinite(look->min[i])) /* a channel without finite values */
+            look->min[i] = look->max[i] = 0;
         look->lo = fmin(look->lo, look->min[i]);
         look->hi = fmax(look->hi, look->max[i]);
     }
@@ -470,9 +472,9 @@ run_quantize(struct qs_ctx *cx, struct qs_job *job)
 }
 
 static void
-over_it(struct ui *ui, int data, const char *text)
+over_it(struct ui *ui, void *arg, const char *text)
 {
-    (void)data;
+    (void)arg;
     (void)text;
     char *folder = ui->pending;
     ui->pending = NULL;
@@ -489,7 +491,7 @@ ask_over(struct ui *ui, const char *folder)
     free(ui->pending);
     ui->pending = qs_xstrdup(folder);
     ui->message[0] = '\0';
-    ui_ask(ui, UI_PROMPT_YES_NO, label, "", over_it, 0);
+    ui_ask(ui, UI_PROMPT_YES_NO, label, "", over_it, NULL);
 }
 
 static void

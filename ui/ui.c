@@ -193,9 +193,9 @@ ui_busy(const struct ui *ui)
 /* Actions that work in every view. */
 
 static void
-quit_now(struct ui *ui, int data, const char *text)
+quit_now(struct ui *ui, void *arg, const char *text)
 {
-    (void)data;
+    (void)arg;
     (void)text;
     ui->quit = true;
 }
@@ -205,7 +205,7 @@ act_quit(struct ui *ui, const char *arg)
 {
     if (ui_busy(ui) && !(arg && strcmp(arg, "!") == 0))
         ui_ask(ui, UI_PROMPT_YES_NO, _("a job is running; stop it and quit? (y/n) "), "", quit_now,
-               0);
+               NULL);
     else
         ui->quit = true;
 }
@@ -228,9 +228,9 @@ act_back(struct ui *ui, const char *arg)
 }
 
 static void
-run_command_line(struct ui *ui, int data, const char *text)
+run_command_line(struct ui *ui, void *arg, const char *text)
 {
-    (void)data;
+    (void)arg;
     ui_command(ui, text);
 }
 
@@ -238,7 +238,7 @@ static void
 act_command(struct ui *ui, const char *arg)
 {
     (void)arg;
-    ui_ask(ui, UI_PROMPT_COMMAND, ":", "", run_command_line, 0);
+    ui_ask(ui, UI_PROMPT_COMMAND, ":", "", run_command_line, NULL);
 }
 
 static void
@@ -384,11 +384,12 @@ act_list(struct ui *ui, struct ui_table *t, enum ui_action act, const char *arg)
 }
 
 static void
-act_with_text(struct ui *ui, int data, const char *text)
+act_with_text(struct ui *ui, void *arg, const char *text)
 {
-    const bool may_be_empty = ui_actions[data].arg[0] == '[';
+    const enum ui_action act = (enum ui_action)(intptr_t)arg;
+    const bool may_be_empty = ui_actions[act].arg[0] == '[';
     if (*text || may_be_empty)
-        ui_act(ui, (enum ui_action)data, text);
+        ui_act(ui, act, text);
 }
 
 /* An action that needs text asks for it when a key gave it. */
@@ -407,7 +408,7 @@ ask_argument(struct ui *ui, enum ui_action act)
     const bool path =
         strstr(row->arg, "FILE") || strstr(row->arg, "FOLDER") || strstr(row->arg, "MODEL");
     ui_ask(ui, path ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label,
-           act == UI_ACT_FILTER && t ? t->filter.text : NULL, act_with_text, (int)act);
+           act == UI_ACT_FILTER && t ? t->filter.text : NULL, act_with_text, (void *)(intptr_t)act);
     return true;
 }
 
@@ -632,7 +633,7 @@ draw_hint(struct ui_screen *s, int y, int x, enum ui_action act)
 {
     char name[16];
     const char *key = ui_action_first_key(act, name, sizeof(name));
-    const char *word = _(ui_actions[act].hint);
+    const char *word = _(ui_actions[act].hint ? ui_actions[act].hint : ui_actions[act].help);
     if (x + ui_width(key) + ui_width(word) + 2 >= s->w)
         return x;
     x += ui_put(s, y, x, s->w - x, UI_KEY, key);

@@ -24,9 +24,7 @@ struct ui {
     struct ui_screen *screen;
     struct qs_worker *worker;
     struct ui_config config;
-    /* from the command line, borrowed */
-    const char *db, *params;
-    const struct qs_strv *shapes;
+    const char *db; /* from the command line, borrowed; NULL: the default store */
     /* what is open */
     struct ui_model *model; /* NULL: none */
     struct ui_plan plan;
@@ -101,6 +99,8 @@ void ui_rule_pattern_add(struct ui *ui, const char *pattern, const char *what);
 /* Actions on the plan that several views share; false: not one of them. */
 bool ui_plan_act(struct ui *ui, enum ui_action act, const char *arg);
 
+/* Shows a model, which is taken over, in place of the one that was open. */
+void ui_adopt(struct ui *ui, struct qs_opened *opened);
 void ui_submit(struct ui *ui, struct ui_task *task);
 bool ui_busy(const struct ui *ui); /* a job the user asked for is not over */
 

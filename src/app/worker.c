@@ -172,12 +172,16 @@ work(void *arg)
     return NULL;
 }
 
-/* Signals are for the thread that has the terminal. */
+/* Signals are for the thread that has the terminal, but for those of a fault: blocked, they would
+ * end the program without its handlers. */
 static int
 start_thread(struct qs_worker *w)
 {
+    static const int fault[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     sigset_t all, old;
     sigfillset(&all);
+    for (size_t i = 0; i < QS_LEN(fault); i++)
+        sigdelset(&all, fault[i]);
     pthread_sigmask(SIG_BLOCK, &all, &old);
     const int rc = pthread_create(&w->thread, NULL, work, w);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
