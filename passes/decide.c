@@ -253,18 +253,23 @@ decide_all(struct qs_ctx *cx, const struct deciding *g, const struct qs_layers *
     return QS_OK;
 }
 
+const char *
+qs_plan_op_types(const struct qs_plan *plan)
+{
+    if (plan->op_types)
+        return plan->op_types;
+    return plan->method == QS_METHOD_DYNAMIC ? default_dynamic : NULL;
+}
+
 enum qs_err
 qs_decide(struct qs_ctx *cx, const struct qs_model *m, const struct qs_edges *e,
           const struct qs_layers *l, const struct qs_plan *plan, struct qs_decisions **out)
 {
-    const bool dynamic = plan->method == QS_METHOD_DYNAMIC;
     const struct deciding g = {
         .m = m,
         .e = e,
         .plan = plan,
-        .op_types = plan->op_types ? plan->op_types
-                    : dynamic      ? default_dynamic
-                                   : NULL,
+        .op_types = qs_plan_op_types(plan),
         .lite = plan->target == QS_TARGET_LITE_ARM || plan->target == QS_TARGET_LITE_X86,
     };
     enum qs_err err = qs_plan_check(cx, plan);
