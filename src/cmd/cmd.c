@@ -86,7 +86,7 @@ parse_option(struct qs_ctx *cx, struct parsed *p, int argc, char **argv, int *i)
     const struct qs_opt *opt =
         is_long ? find_long(p, word + 2, len, &base) : find_short(p, word[1], &base);
     if (!opt)
-        return qs_fail(cx, QS_ERR_USAGE, _("no option '%.*s'"), (int)(len + (is_long ? 2 : 1)),
+        return qs_fail(cx, QS_ERR_USAGE, _("unknown option '%.*s'"), (int)(len + (is_long ? 2 : 1)),
                        word);
     if (opt->type == QS_OPT_FLAG && value && !is_long)
         return qs_fail(cx, QS_ERR_USAGE, _("option '-%c' takes no argument"), opt->letter);
@@ -370,7 +370,7 @@ qs_cmd_main(int argc, char **argv, const struct qs_cmd *const *cmds)
     }
     const struct qs_cmd *cmd = find_cmd(cmds, argv[1]);
     if (!cmd) {
-        fprintf(stderr, _("qslim: no command '%s' ('qslim --help' lists them)\n"), argv[1]);
+        fprintf(stderr, _("qslim: unknown command '%s' ('qslim --help' lists them)\n"), argv[1]);
         return EXIT_USAGE;
     }
     return run_cmd(cmd, argc - 2, argv + 2);

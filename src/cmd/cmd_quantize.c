@@ -19,17 +19,17 @@ static const struct qs_opt opts[] = {
     {"output", 'o', QS_OPT_TEXT, offsetof(struct options, output), 0, 0, NULL, NULL, "DIR",
      N_("folder for the quantized model")},
     {"dry-run", 0, QS_OPT_FLAG, offsetof(struct options, dry_run), 0, 0, NULL, NULL, NULL,
-     N_("only say what would be done, with sizes and errors")},
+     N_("write nothing, only show what would be done, with sizes and errors")},
     {"force", 0, QS_OPT_FLAG, offsetof(struct options, force), 0, 0, NULL, NULL, NULL,
      N_("replace existing output files")},
     {"no-store", 0, QS_OPT_FLAG, offsetof(struct options, no_store), 0, 0, NULL, NULL, NULL,
      N_("do not record this run")},
     {"plan", 0, QS_OPT_TEXT, offsetof(struct options, plan_file), 0, 0, NULL, NULL, "FILE",
-     N_("take the choices of a saved plan; options given as well override it")},
+     N_("take the choices from a saved plan; options override it")},
     {"save-plan", 0, QS_OPT_TEXT, offsetof(struct options, save_plan), 0, 0, NULL, NULL, "FILE",
-     N_("save the choices as text")},
+     N_("save the choices as a plan file")},
     {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
-     N_("the combined parameter file, when it is elsewhere")},
+     N_("the combined parameter file, when it is not beside the program")},
 };
 
 enum { LARGEST_PLAN = 1 << 20 };
@@ -146,7 +146,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
 const struct qs_cmd qs_cmd_quantize = {
     .name = "quantize",
     .args = "MODEL",
-    .summary = N_("quantize by a plan, write the model, store the run"),
+    .summary = N_("quantize the weights by a plan, write the model, store the run"),
     .opt = opts,
     .n_opt = QS_LEN(opts),
     .more = qs_plan_opts,
