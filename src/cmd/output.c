@@ -197,25 +197,43 @@ print_padded(const char *s, int width, enum qs_align align, bool last, FILE *out
         fprintf(out, "%s%*s", s, last ? 0 : pad, "");
 }
 
+/* One row; no blanks at the end of its line. */
+static void
+print_row(char *const *cell, int n, const int *width, const enum qs_align *align, FILE *out)
+{
+    while (n > 1 && cell[n - 1][0] == '\0')
+        n--;
+    for (int i = 0; i < n; i++) {
+        print_padded(cell[i], width[i], align[i], i == n - 1, out);
+        fputs(i == n - 1 ? "\n" : "  ", out);
+    }
+}
+
+static void
+print_csv_row(char *const *cell, int n, FILE *out)
+{
+    for (int i = 0; i < n; i++) {
+        print_csv_cell(cell[i], out);
+        fputc(i == n - 1 ? '\n' : ',', out);
+    }
+}
+
 void
 qs_table_print(struct qs_table *t, FILE *out, bool csv)
 {
     int *width = qs_xcalloc((size_t)t->n_col, sizeof(*width));
-    for (int i = 0; i < t->n; i++) {
-        const int w = csv ? 0 : text_width(t->cell[i]);
+    for (int i = 0; i < t->n && !csv; i++) {
+        const int w = text_width(t->cell[i]);
         if (w > width[i % t->n_col])
             width[i % t->n_col] = w;
     }
-    for (int i = 0; i < t->n; i++) {
-        const int col = i % t->n_col;
-        const bool last = col == t->n_col - 1;
+    for (int i = 0; i + t->n_col <= t->n; i += t->n_col)
         if (csv)
-            print_csv_cell(t->cell[i], out);
+            print_csv_row(t->cell + i, t->n_col, out);
         else
-            print_padded(t->cell[i], width[col], t->align[col], last, out);
-        fputs(last ? "\n" : csv ? "," : "  ", out);
+            print_row(t->cell + i, t->n_col, width, t->align, out);
+    for (int i = 0; i < t->n; i++)
         free(t->cell[i]);
-    }
     free(width);
     free(t->cell);
     free(t);
