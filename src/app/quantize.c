@@ -40,13 +40,14 @@ say_decisions(struct qs_ctx *cx, const struct quantize *q)
 {
     const struct qs_decisions *d = q->decisions;
     for (int i = 0; i < q->plan->layer.n; i++)
-        qs_note(cx, _("rule '%s': %d weights"), q->plan->layer.v[i], d->rule_matches[i]);
+        qs_note(cx, _("rule '%s' matches %d of the weights"), q->plan->layer.v[i],
+                d->rule_matches[i]);
     if (d->n_integer + d->n_simulated == 0)
         qs_warn(cx, "%s", _("the plan quantizes no weight of this model (see the reasons)"));
     if (d->n_simulated > 0)
         qs_note(
             cx,
-            _("%d weights are rounded but stored as FP32: no smaller on disk (see the reasons)"),
+            _("%d of the weights rounded but stored as FP32, no smaller on disk (see the reasons)"),
             d->n_simulated);
 }
 

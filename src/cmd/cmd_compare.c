@@ -108,12 +108,13 @@ print_compare(const struct qs_run *run, int n)
         qs_table_cell(t, "%s", weight);
         for (int i = 0; i < n; i++) {
             const struct qs_run_layer *l = find_layer(&run[i], weight);
-            qs_table_cell(t, l && l->bits ? "%s %d" : "%s", l ? l->action : "-", l ? l->bits : 0);
+            qs_table_cell(t, l && l->bits ? "%s %d" : "%s", l ? _(l->action) : "-",
+                          l ? l->bits : 0);
             qs_table_cell(t, l && !isnan(l->sqnr_db) ? "%.1f" : "-", l ? l->sqnr_db : 0.0);
         }
     }
     qs_table_print(t, stdout, false);
-    printf(_("%d layers are the same in all\n"), equal);
+    printf(_("layers that are the same in all: %d\n"), equal);
 }
 
 static enum qs_err
@@ -138,7 +139,7 @@ run_compare(struct qs_ctx *cx, const struct qs_common *common, const void *optio
 const struct qs_cmd qs_cmd_compare = {
     .name = "compare",
     .args = "ID1 ID2 [...]",
-    .summary = N_("runs side by side: plans, sizes, layer by layer what differs"),
+    .summary = N_("runs side by side: plans, sizes, and the layers that differ"),
     .min_args = 2,
     .max_args = 16,
     .run = run_compare,

@@ -264,7 +264,7 @@ static enum qs_err
 read_program(struct qs_ctx *cx, const char *path, struct qs_buf *b, struct qs_model *m)
 {
     if (b->size > LARGEST_PROGRAM)
-        return qs_fail(cx, QS_ERR_FORMAT, _("cannot read program '%s': %zu bytes, at most %d"),
+        return qs_fail(cx, QS_ERR_FORMAT, _("cannot read program '%s': it has %zu bytes, the limit is %d"),
                        path, b->size, LARGEST_PROGRAM);
     const struct qs_format *f = probe(b);
     if (!f)
