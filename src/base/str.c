@@ -163,8 +163,8 @@ count_of(const char **s)
     char *end;
     const long low = strtol(*s + 1, &end, 10);
     const long high = *end == ',' ? strtol(end + 1, &end, 10) : 0;
-    if (*end != '}')
-        return MOST_ATOMS + 1; /* not a count, and then not of use */
+    if (*end != '}' || low < 0 || low > MOST_ATOMS || high < 0 || high > MOST_ATOMS)
+        return MOST_ATOMS + 1; /* not a count, or not one of use */
     *s = end;
     return low > high ? low + 1 : high + 1;
 }
@@ -180,10 +180,7 @@ static void
 repeat_last(struct reckoning *r, long times)
 {
     long *last = &r->last[r->depth];
-    if (times < 0 || times > MOST_ATOMS || *last * times > MOST_ATOMS)
-        *last = MOST_ATOMS + 1;
-    else
-        *last *= times;
+    *last = *last > MOST_ATOMS ? *last : *last * times; /* cannot overflow: both are small */
 }
 
 /* Takes the element at s; returns its last character, NULL when the expression is refused. */
