@@ -360,7 +360,7 @@ read_block(struct fb *b, struct table t)
 static enum qs_err
 read_topology(struct qs_ctx *cx, struct qs_model *m, const uint8_t *p, size_t n)
 {
-    struct fb b = {.p = p, .n = n, .budget = 64 * n + (1 << 16), .arena = &m->arena};
+    struct fb b = {.p = p, .n = n, .budget = 24 * n + (1 << 16), .arena = &m->arena};
     PaddlePb__ProgramDesc d = PADDLE_PB__PROGRAM_DESC__INIT;
     PaddlePb__Version version = PADDLE_PB__VERSION__INIT;
     const struct table t = table_at(&b, get(&b, 0, 4));

@@ -252,35 +252,28 @@ static const struct {
                                   OUT("2", "2") "," OUT("3", "2")) TAIL,
      "pd_op.my_op X=x1 X1=x1 -> Out=pd_op.my_op_0.tmp_0 Out1=pd_op.my_op_0.tmp_1 | k:0=3\n"},
     {"if becomes two conditional blocks",
-     HEAD
-         DATA(
-             "1",
-             "1") "," OP("1.cast", ATTR("dtype", "1.a_dtype", "'bool'"), IN("1"),
-                         "{'%':2," T("bool", "1") "}") ",{'#':'1.if','A':[],'I':[{'%':2}],'O':"
-                                                       "[" OUT("3",
-                                                               "1") "],'regions':["
-                                                                    "{'#':'r','blocks':[{'#':'b','"
-                                                                    "args':[],'ops':[" OP(
-                                                                        "1.exp",
-                                                                        "", IN("1"),
-                                                                        OUT("4",
-                                                                            "1")) "," OP("2.yield",
-                                                                                         "",
-                                                                                         IN("4"),
-                                                                                         "") "]}]},"
-                                                                                             "{'#':"
-                                                                                             "'r','"
-                                                                                             "block"
-                                                                                             "s':[{"
-                                                                                             "'#':'"
-                                                                                             "b','"
-                                                                                             "args'"
-                                                                                             ":[],'"
-                                                                                             "ops':"
-                                                                                             "[" OP("2.yield",
-                                                                                                    "",
-                                                                                                    IN("1"),
-                                                                                                    "") "]}]}]}" TAIL,
+     HEAD DATA("1", "1") "," OP(
+         "1.cast", ATTR("dtype", "1.a_dtype", "'bool'"), IN("1"),
+         "{'%':2," T(
+             "bool",
+             "1") "}") ",{'#':'1.if','A':[],'I':[{'%':2}],'O':"
+                       "[" OUT(
+                           "3",
+                           "1") "],'regions':["
+                                "{'#':'r','blocks':[{'#':'b','"
+                                "args':[],'ops':[" OP("1.exp", "", IN("1"), OUT("4", "1")) "," OP(
+                                    "2.yield", "", IN("4"), "") "]}]},"
+                                                                "{'#':"
+                                                                "'r','"
+                                                                "block"
+                                                                "s':[{"
+                                                                "'#':'"
+                                                                "b','"
+                                                                "args'"
+                                                                ":[],'"
+                                                                "ops':"
+                                                                "[" OP("2.yield", "", IN("1"),
+                                                                       "") "]}]}]}" TAIL,
      "cast X=x1 -> Out=cast_0.tmp_0 | out_dtype:0=0 in_dtype:0=5\n"
      "conditional_block Cond=cast_0.tmp_0 Input=x1 -> Out=conditional_block_0.tmp_0 "
      "Scope=conditional_block_1.scope | is_scalar_condition:6=1 sub_block:8=1\n"
@@ -291,17 +284,22 @@ static const struct {
      "  assign X=exp_0.tmp_0 -> Out=conditional_block_0.tmp_0\n"
      "  assign X=x1 -> Out=conditional_block_0.tmp_0\n"},
     {"carried values of a loop change places through copies",
-     HEAD
-         DATA("1", "1") "," DATA("2", "1") "," OP("1.cast", ATTR("dtype", "1.a_dtype", "'bool'"), IN("1"), "{'%':3," T("bool", "1") "}") ",{'#':'1.while','A':[],'I':[{'%':3},{'%':1},{'%':2}],'O':[" OUT(
-             "4", "1") "," OUT("5", "1") "],'regions':[{'#':'r','blocks':[{'#':'b','args':[{'#':-"
-                                         "1," T("f32",
-                                                "1") "},{'#':-2," T("f32",
-                                                                    "1") "}],'ops':[" OP("2.yield",
-                                                                                         "",
-                                                                                         IN("3") "," IN(
-                                                                                             "-2") "," IN("-1"),
-                                                                                         "") "]}]}]"
-                                                                                             "}" TAIL,
+     HEAD DATA("1", "1") "," DATA("2", "1") "," OP(
+         "1.cast", ATTR("dtype", "1.a_dtype", "'bool'"), IN("1"),
+         "{'%':3," T("bool", "1") "}") ",{'#':'1.while','A':[],'I':[{'%':3},{'%':1},{'%':2}],'O':"
+                                       "[" OUT("4",
+                                               "1") "," OUT("5",
+                                                            "1") "],'regions':[{'#':'r','blocks':[{"
+                                                                 "'#':'b','args':[{'#':-"
+                                                                 "1," T("f32", "1") "},{'#':-2," T(
+                                                                     "f32",
+                                                                     "1") "}],'ops':[" OP("2.yield",
+                                                                                          "",
+                                                                                          IN("3") "," IN(
+                                                                                              "-2") "," IN("-1"),
+                                                                                          "") "]}]}"
+                                                                                              "]"
+                                                                                              "}" TAIL,
      "cast X=x1 -> Out=cast_0.tmp_0 | out_dtype:0=0 in_dtype:0=5\n"
      "assign X=cast_0.tmp_0 -> Out=while_0.tmp_0\n"
      "assign X=x1 -> Out=while_0.tmp_1\n"
@@ -359,16 +357,14 @@ static const struct {
     {"operand of an inner block",
      HEAD DATA("1", "1") "," OP(
          "1.cast", ATTR("dtype", "1.a_dtype", "'bool'"), IN("1"),
-         "{'%':2," T("bool",
-                     "1") "}") ",{'#':'1.if','A':[],'I':[{'%':2}],'O':[],'regions':[{'blocks':[{'"
-                               "ops':[" OP("1.exp", "", IN("1"),
-                                           OUT("4",
-                                               "1")) "]}]},{'blocks':[{'ops':[]}]}]}," OP("1.relu",
-                                                                                          "",
-                                                                                          IN("4"),
-                                                                                          OUT("5",
-                                                                                              "1"))
-                                   TAIL,
+         "{'%':2," T(
+             "bool",
+             "1") "}") ",{'#':'1.if','A':[],'I':[{'%':2}],'O':[],'regions':[{'blocks':[{'"
+                       "ops':[" OP(
+                           "1.exp", "", IN("1"),
+                           OUT("4", "1")) "]}]},{'blocks':[{'ops':[]}]}]}," OP("1.relu", "",
+                                                                               IN("4"),
+                                                                               OUT("5", "1")) TAIL,
      "before it is made"},
     {"operand without a number", HEAD OP("1.relu", "", "{'%':'1'}", OUT("1", "2")) TAIL,
      "has no number"},
@@ -466,6 +462,28 @@ deep_control_flow_is_refused(void **state)
     qs_str_release(&s);
 }
 
+/* A list of many elements that many operators read would make a model far larger than its file. */
+static void
+lists_that_are_read_again_and_again_are_refused(void **state)
+{
+    (void)state;
+    struct qs_str s;
+    struct qs_ctx cx;
+    qs_str_init(&s);
+    qs_str_add(&s, HEAD DATA("1", "2") ",{'#':'0.combine','A':[],'O':[{'%':2,'TT':"
+                                       "{'#':'0.t_vec','D':[]}}],'I':[{'%':1}");
+    for (int i = 0; i < 10000; i++)
+        qs_str_add(&s, ",{'%':1}");
+    qs_str_add(&s, "]}");
+    for (int i = 0; i < 1000; i++)
+        qs_str_printf(
+            &s, ",{'#':'1.add_n','A':[],'I':[{'%%':2}],'O':[{'%%':%d," T("f32", "2") "}]}", i + 3);
+    qs_str_add(&s, TAIL);
+    assert_null(read_text(&cx, s.s));
+    assert_non_null(strstr(cx.message, "too often"));
+    qs_str_release(&s);
+}
+
 static void
 feed_and_fetch_are_as_classic_programs_have_them(void **state)
 {
@@ -548,6 +566,7 @@ main(void)
         cmocka_unit_test(documents_become_classic_nodes),
         cmocka_unit_test(bad_documents_are_refused_with_a_sentence),
         cmocka_unit_test(deep_control_flow_is_refused),
+        cmocka_unit_test(lists_that_are_read_again_and_again_are_refused),
         cmocka_unit_test(feed_and_fetch_are_as_classic_programs_have_them),
         cmocka_unit_test(real_models_have_their_nodes_and_parameters),
     };
