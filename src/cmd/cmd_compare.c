@@ -65,12 +65,12 @@ print_totals(const struct qs_run *run, int n)
 {
     for (int i = 0; i < n; i++) {
         char size[16];
-        printf(_("run %" PRId64 "  %s %d bits  %s  %.1f %%  %.3f s  %s\n"), run[i].id,
+        printf(_("run %" PRId64 "  %s %d bits  %s  %.1f %%  %.3f s%s%s\n"), run[i].id,
                run[i].method, run[i].bits, qs_format_bytes(size, sizeof(size), run[i].bytes_after),
                run[i].bytes_before
                    ? 100.0 * (double)run[i].bytes_after / (double)run[i].bytes_before
                    : 0.0,
-               run[i].seconds, run[i].tag);
+               run[i].seconds, *run[i].tag ? "  " : "", run[i].tag);
     }
     for (int i = 1; i < n; i++) {
         char *diff = qs_app_plan_diff(run[0].plan, run[i].plan);

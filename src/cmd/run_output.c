@@ -151,7 +151,7 @@ print_ledger(const struct qs_run *run)
         if (l->bytes_after == l->bytes_before)
             left += l->bytes_after;
     }
-    printf(_("weights   %s -> %s (of which %s left as they were)\n"),
+    printf(_("weights   %s -> %s (%s of it no smaller)\n"),
            qs_format_bytes(a, sizeof(a), before), qs_format_bytes(b, sizeof(b), after),
            qs_format_bytes(c, sizeof(c), left));
     printf(_("scales    %s in the program\n"), qs_format_bytes(a, sizeof(a), scales));
