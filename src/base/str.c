@@ -128,9 +128,10 @@ struct qs_pattern {
     regex_t re;
 };
 
-/* POSIX regcomp copies what is repeated: x+ twice, x{9} nine times, nested ones exponentially; and
- * matching back-references takes exponential time. So the size after copying is reckoned before,
- * and what a rule or a search has no use for is refused. */
+/* POSIX regcomp copies what is repeated: x+ twice, x{9} nine times, nested ones exponentially;
+ * nested stars take exponential time, and so does matching back-references. So the size after
+ * copying (a star counts as two) is reckoned before, and what a rule or a search has no use for is
+ * refused. */
 enum { LONGEST_PATTERN = 1024, MOST_ATOMS = 4096, DEEPEST_GROUP = 64 };
 
 struct reckoning {
@@ -196,7 +197,7 @@ reckon_one(struct reckoning *r, const char *s)
         const long inside = r->atoms[r->depth] + r->last[r->depth];
         r->depth--;
         add_element(r, inside + 1);
-    } else if (*s == '+') {
+    } else if (*s == '+' || *s == '*' || *s == '?') {
         repeat_last(r, 2);
     } else if (*s == '{') {
         repeat_last(r, count_of(&s));
@@ -207,7 +208,7 @@ reckon_one(struct reckoning *r, const char *s)
     } else if (*s == '[') {
         s = skip_bracket(s);
         add_element(r, 1);
-    } else if (*s != '*' && *s != '?') {
+    } else {
         add_element(r, 1);
     }
     return r->atoms[r->depth] + r->last[r->depth] > MOST_ATOMS ? NULL : s;
