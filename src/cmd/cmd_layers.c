@@ -271,9 +271,6 @@ row_json(const struct row *r)
         json_object_set_new(o, c->key, v);
     }
     json_object_set_new(o, "dims", qs_json_dims(r->t->dims, r->t->n_dims));
-    json_t *sqnr = json_pack("{s:o,s:o}", "per_tensor", qs_json_real(r->sqnr_tensor), "per_channel",
-                             qs_json_real(r->sqnr_channel));
-    json_object_set_new(o, "sqnr_db", sqnr);
     return o;
 }
 
