@@ -27,9 +27,9 @@ enum { COLOR_AUTO, COLOR_NEVER };
 #define AT(member) offsetof(struct options, member)
 static const struct qs_opt opts[] = {
     {"params", 0, QS_OPT_TEXT, AT(params), 0, 0, NULL, NULL, "FILE",
-     N_("parameter file when it is not beside the program")},
+     N_("the combined parameter file, when it is not beside the program")},
     {"shape", 0, QS_OPT_LIST, AT(shape), 0, 0, NULL, NULL, "NAME=DIMS",
-     N_("shape of an input, as x=1,3,224,224; may be given for each")},
+     N_("shape of an input, as x=1,3,224,224; repeatable")},
     {"ascii", 0, QS_OPT_FLAG, AT(ascii), 0, 0, NULL, NULL, NULL,
      N_("draw with ASCII characters only")},
     {"color", 0, QS_OPT_CHOICE, AT(color), 0, 0, colors, "auto", "WHEN",

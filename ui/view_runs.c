@@ -491,7 +491,7 @@ export_rows(struct state *st, const char *path)
     struct qs_writer *w = NULL;
     struct qs_str text;
     if (!ends_with(path, ".csv") && !ends_with(path, ".json") && !ends_with(path, ".md")) {
-        ui_say(ui, UI_BAD, _("cannot export to '%s': its name ends in .csv, .json or .md"), path);
+        ui_say(ui, UI_BAD, _("cannot export to '%s': the name must end in .csv, .json or .md"), path);
         return;
     }
     qs_ctx_init(&cx);

@@ -271,7 +271,7 @@ add_folded(R *r, B *b, const struct pir_op *op, struct pir_node *n, const char *
     if (!slot || !*slot)
         return qs_fail(r->cx, QS_ERR_UNSUPPORTED,
                        _("'%s' of operator '%s' is computed by the program, which the classic "
-                         "operator '%s' can not take"),
+                         "operator '%s' cannot take"),
                        name, op->name, op->row->type);
     return add_value(r, b, n, false, slot, v);
 }

@@ -192,7 +192,7 @@ qs_broadcast(const struct qs_infer *in, const struct qs_shape *x, const struct q
         const int64_t a = big->d[i], b = dim_at(&small, i - at);
         if (a != b && a != 1 && b != 1)
             return qs_infer_fail(
-                in, _("sizes %" PRId64 " and %" PRId64 " of dimension %d can not be broadcast"), a,
+                in, _("sizes %" PRId64 " and %" PRId64 " of dimension %d cannot be broadcast"), a,
                 b, i);
         out[i] = a == 1 ? b : a;
     }
