@@ -140,12 +140,20 @@ ui_plot_histogram(struct ui_screen *s, struct ui_rect r, const int64_t *count, c
     free(b);
 }
 
-/* Channels that share column x of w. */
+/* Channels that share column x of w, or the channel that has it among others: few channels get
+ * broad columns with a gap between them. Empty (from == to): a gap, or behind the last. */
 static void
 share_of(int64_t n, int w, int x, int64_t *from, int64_t *to)
 {
-    *from = n > w ? x * n / w : x;
-    *to = n > w ? (x + 1) * n / w : x + 1;
+    const int64_t each = n > 0 && n <= w ? w / n : 1;
+    if (n > w) {
+        *from = x * n / w;
+        *to = (x + 1) * n / w;
+        return;
+    }
+    *from = *to = x / each;
+    if (*from < n && (each < 3 || x % each != each - 1))
+        *to = *from + 1;
 }
 
 /* Row of a value, in half characters from the top. */
@@ -188,8 +196,8 @@ ui_plot_ranges(struct ui_screen *s, struct ui_rect r, const float *min, const fl
     for (int x = 0; x < r.w; x++) {
         int64_t from, to;
         share_of(n, r.w, x, &from, &to);
-        if (from >= n)
-            break;
+        if (from == to)
+            continue;
         double a = min[from], b = max[from];
         bool out = false;
         for (int64_t i = from; i < to && i < n; i++) {
@@ -213,7 +221,7 @@ ui_plot_columns(struct ui_screen *s, struct ui_rect r, const double *v, int64_t 
         double here = 0;
         for (int64_t i = from; i < to && i < n; i++)
             here = v[i] > here ? v[i] : here;
-        if (from < n)
+        if (from < to)
             draw_column(s, r, r.x + x, UI_PLOT, most > 0 ? fmin(here / most, 1) : 0, false);
     }
 }

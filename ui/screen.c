@@ -520,9 +520,11 @@ ui_put(struct ui_screen *s, int y, int x, int w, enum ui_item item, const char *
         w = s->w - x;
     int n = 0, used = 0, cut_n = 0, cut_used = 0, cw;
     while (*text && n < LONGEST) {
-        const wchar_t c = next_char(&text, &cw);
+        const char *next = text;
+        const wchar_t c = next_char(&next, &cw);
         if (used + cw > w)
             break;
+        text = next;
         if (cw == 0 && n == 0)
             continue;
         line[n++] = c;
@@ -531,13 +533,10 @@ ui_put(struct ui_screen *s, int y, int x, int w, enum ui_item item, const char *
             cut_n = n;
             cut_used = used;
         }
-        if (used == w && !*text)
-            cut_n = -1; /* it fits */
     }
-    const bool fits = !*text && (used < w || cut_n == -1);
-    if (!fits) {
-        n = cut_n > 0 ? cut_n : 0;
-        used = cut_n > 0 ? cut_used : 0;
+    if (*text) { /* it does not fit */
+        n = cut_n;
+        used = cut_used;
         line[n++] = s->utf8 ? L'\u2026' : L'~';
         used++;
     }

@@ -81,7 +81,7 @@ compare_rows(const void *pa, const void *pb, void *arg)
     const int a = *(const int *)pa, b = *(const int *)pb;
     const struct ui_column *c = &t->col[t->sort];
     int order = c->compare ? c->compare(c, t->arg, a, b) : compare_text(t, a, b);
-    if (t->reverse)
+    if (t->reverse && order != UI_LAST && order != -UI_LAST)
         order = -order;
     return order ? order : (a > b) - (a < b);
 }

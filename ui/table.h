@@ -26,7 +26,8 @@ struct ui_column {
     const char *help; /* N_(): one line */
     int data;         /* for the functions below */
     void (*text)(const struct ui_column *c, void *arg, int row, struct qs_str *out);
-    /* Order of two rows; NULL: by text. */
+    /* Order of two rows; NULL: by text. UI_LAST and -UI_LAST when only one has a value: the other
+     * comes last, also when the order is turned round. */
     int (*compare)(const struct ui_column *c, void *arg, int a, int b);
     /* Draws the cell itself; NULL: `text`. */
     void (*paint)(const struct ui_column *c, void *arg, int row, struct ui_screen *s,
@@ -35,7 +36,7 @@ struct ui_column {
     enum ui_item (*style)(const struct ui_column *c, void *arg, int row);
 };
 
-enum { UI_MOST_COLUMNS = 32 };
+enum { UI_MOST_COLUMNS = 32, UI_LAST = 1 << 30 };
 
 /* What a filter or a search looks for in each cell: plain text anywhere, in any case, or a pattern
  * (base/str.h) when it has * ? [ or stands between slashes. */

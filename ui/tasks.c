@@ -154,8 +154,7 @@ take_stats(struct ui *ui, struct ui_task *task, int64_t item)
     const struct qs_layer *l = &m->opened->layers->layer[item];
     if (l->stats.valid && !l->secondary && l->stats.absmax > m->absmax)
         m->absmax = l->stats.absmax;
-    if (m == ui->model)
-        ui_emit(ui, UI_EVENT_STATS);
+    ui->stats_came = ui->stats_came || m == ui->model;
 }
 
 static void

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ui/text.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "ui/table.h"
 
 void
 ui_add_bytes(struct qs_str *out, int64_t bytes)
@@ -48,10 +53,18 @@ ui_add_decibel(struct qs_str *out, double db)
         qs_str_printf(out, "%.1f", db);
 }
 
+const char *
+ui_below_here(const char *path)
+{
+    char here[PATH_MAX];
+    const size_t n = getcwd(here, sizeof(here)) ? strlen(here) : 0;
+    return n > 1 && strncmp(path, here, n) == 0 && path[n] == '/' ? path + n + 1 : path;
+}
+
 int
 ui_compare(double a, double b)
 {
     if (isnan(a) || isnan(b))
-        return isnan(a) - isnan(b);
+        return ((isnan(a) != 0) - (isnan(b) != 0)) * UI_LAST;
     return (a > b) - (a < b);
 }

@@ -15,7 +15,9 @@ void ui_add_time(struct qs_str *out, double when);
 void ui_add_seconds(struct qs_str *out, double seconds);
 /* "41.3", "inf"; NaN adds nothing. */
 void ui_add_decibel(struct qs_str *out, double db);
-/* Order of numbers; NaN is larger than all. */
+/* A path relative to the working folder when it lies below it; points into `path`. */
+const char *ui_below_here(const char *path);
+/* Order of numbers; NaN, no value, is UI_LAST behind all (table.h). */
 int ui_compare(double a, double b);
 
 #endif

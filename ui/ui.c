@@ -13,6 +13,7 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "ui/text.h"
 
 /* Signals become bytes in a pipe: the loop polls it beside the keys. */
 static int signal_pipe[2] = {-1, -1};
@@ -556,6 +557,9 @@ ui_pump(struct ui *ui)
         }
         free(ev.text);
     }
+    if (ui->stats_came)
+        ui_emit(ui, UI_EVENT_STATS);
+    ui->stats_came = false;
     if (job_changed)
         ui_emit(ui, UI_EVENT_JOB);
 }
@@ -828,7 +832,7 @@ ui_plan_command(const struct ui *ui, struct qs_str *out)
 {
     qs_str_add(out, "qslim quantize ");
     if (ui->model)
-        add_quoted(out, ui->model->opened->path);
+        add_quoted(out, ui_below_here(ui->model->opened->path));
     else
         qs_str_add(out, "MODEL");
     qs_str_add(out, " -o FOLDER");

@@ -53,7 +53,8 @@ struct ui {
     struct ui_task **task; /* all, oldest first */
     int n_tasks;
     bool quit, dirty;
-    int killed_by; /* signal, 0: none */
+    bool stats_came; /* since the views were told */
+    int killed_by;   /* signal, 0: none */
 };
 
 /* Without a screen yet. QS_ERR_* when the worker cannot start. */

@@ -119,9 +119,6 @@ add_numbers(struct state *st, int i)
             qs_str_printf(&s, " (%.5g .. %.5g)", r->metric[k].low, r->metric[k].high);
         set_fact(st, r->metric[k].name, i, s.s);
     }
-    qs_str_clear(&s);
-    qs_str_printf(&s, "%.2f s", r->seconds);
-    set_fact(st, _("time"), i, s.s);
     qs_str_release(&s);
 }
 
@@ -155,11 +152,17 @@ find_differences(struct state *st)
         }
 }
 
+static const char *
+path_of(const char *path)
+{
+    return path ? ui_below_here(path) : "";
+}
+
 static void
 build_facts(struct state *st)
 {
     for (int i = 0; i < st->n_runs; i++) {
-        set_fact(st, _("model"), i, run(st, i)->model_path);
+        set_fact(st, _("model"), i, path_of(run(st, i)->model_path));
         set_fact(st, _("state"), i, run(st, i)->state);
         set_fact(st, _("tag"), i, run(st, i)->tag);
         add_numbers(st, i);
@@ -167,12 +170,18 @@ build_facts(struct state *st)
     for (int i = 0; i < st->n_runs; i++)
         add_plan(st, i);
     for (int i = 0; i < st->n_runs; i++) {
-        set_fact(st, _("output"), i, run(st, i)->output);
         set_fact(st, _("version"), i, run(st, i)->version);
         if (run(st, i)->message && *run(st, i)->message)
             set_fact(st, _("message"), i, run(st, i)->message);
     }
     find_differences(st);
+    /* what always differs says nothing */
+    for (int i = 0; i < st->n_runs; i++) {
+        char seconds[32];
+        snprintf(seconds, sizeof(seconds), "%.2f s", run(st, i)->seconds);
+        set_fact(st, _("time"), i, seconds);
+        set_fact(st, _("output"), i, path_of(run(st, i)->output));
+    }
 }
 
 /* Layers */

@@ -126,7 +126,8 @@ static int
 compare_shape(const struct ui_column *c, void *arg, int a, int b)
 {
     (void)c;
-    return ui_compare((double)elements_at(arg, a), (double)elements_at(arg, b));
+    const int64_t x = elements_at(arg, a), y = elements_at(arg, b);
+    return ui_compare(x > 0 ? (double)x : NAN, y > 0 ? (double)y : NAN);
 }
 
 static void
@@ -142,7 +143,8 @@ text_params(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 static int
 compare_params(const struct ui_column *c, void *arg, int a, int b)
 {
-    return ui_compare((double)params_at(arg, a, c->data), (double)params_at(arg, b, c->data));
+    const int64_t x = params_at(arg, a, c->data), y = params_at(arg, b, c->data);
+    return ui_compare(x > 0 ? (double)x : NAN, y > 0 ? (double)y : NAN);
 }
 
 static void
@@ -159,7 +161,8 @@ compare_macs(const struct ui_column *c, void *arg, int a, int b)
 {
     const struct qs_node_cost *x = cost_at(arg, a), *y = cost_at(arg, b);
     (void)c;
-    return ui_compare(x ? (double)x->macs : -1, y ? (double)y->macs : -1);
+    return ui_compare(x && x->macs > 0 ? (double)x->macs : NAN,
+                      y && y->macs > 0 ? (double)y->macs : NAN);
 }
 
 static const struct qs_layer_stats *
@@ -182,7 +185,7 @@ compare_range(const struct ui_column *c, void *arg, int a, int b)
 {
     const struct qs_layer_stats *x = stats_at(arg, a), *y = stats_at(arg, b);
     (void)c;
-    return ui_compare(x ? x->absmax : -1, y ? y->absmax : -1);
+    return ui_compare(x ? x->absmax : NAN, y ? y->absmax : NAN);
 }
 
 static void
@@ -218,18 +221,18 @@ text_bits(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%s%d", d->action == QS_ACTION_SIMULATE ? "~" : "", d->bits);
 }
 
-static int
+static double
 bits_at(void *arg, int row)
 {
     const struct qs_decision *d = ui_layer_decision(model(arg), model(arg)->op[row].layer);
-    return d ? d->bits : -1;
+    return d && d->bits > 0 ? d->bits : NAN;
 }
 
 static int
 compare_bits(const struct ui_column *c, void *arg, int a, int b)
 {
     (void)c;
-    return bits_at(arg, a) - bits_at(arg, b);
+    return ui_compare(bits_at(arg, a), bits_at(arg, b));
 }
 
 static enum ui_item

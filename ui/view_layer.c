@@ -31,6 +31,7 @@ struct state {
     int n;
     int chart; /* the one shown first */
     bool log;
+    bool stale;    /* the plan changed since the look at the layer */
     int shown;     /* operator shown last, to see when another view chose a new one */
     int trail[64]; /* operators walked through */
     int n_trail;
@@ -313,8 +314,8 @@ static void
 update(struct ui *ui, void *state, enum ui_event ev)
 {
     struct state *st = state;
-    if (ev == UI_EVENT_PLAN && ui->layer >= 0 && ui->view == UI_VIEW_LAYER)
-        ui_task_look(ui, ui->layer);
+    /* looked at again when it is shown */
+    st->stale = st->stale || ev == UI_EVENT_PLAN;
     if (ev != UI_EVENT_LOOK && ev != UI_EVENT_MODEL && ev != UI_EVENT_STATS && ev != UI_EVENT_PLAN)
         return;
     if (ev == UI_EVENT_MODEL || ui->op != st->shown) {
@@ -465,6 +466,9 @@ draw(struct ui *ui, void *state, struct ui_rect r)
                _("no operator was chosen; Enter in the graph shows one"));
         return;
     }
+    if (st->stale && ui->layer >= 0)
+        ui_task_look(ui, ui->layer);
+    st->stale = false;
     if (ui->layer < 0 || r.h < LOW) {
         ui_table_draw(&st->table, ui->screen, r, true);
     } else if (r.w >= WIDE) {

@@ -20,18 +20,11 @@ at(void *arg, int row)
     return &((struct state *)arg)->ui->found[row];
 }
 
-/* Relative to this folder when it is below it. */
 static void
 text_path(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
-    const char *path = at(arg, row)->path;
-    char *here = realpath(".", NULL);
-    const size_t n = here ? strlen(here) : 0;
     (void)c;
-    if (n > 1 && strncmp(path, here, n) == 0 && path[n] == '/')
-        path += n + 1;
-    qs_str_add(out, path);
-    free(here);
+    qs_str_add(out, ui_below_here(at(arg, row)->path));
 }
 
 static void

@@ -181,7 +181,7 @@ text_matches(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 
 static const struct ui_column rule_column[] = {
     {.name = "rule",
-     .title = N_("rules for layers (the last that matches decides)"),
+     .title = N_("rules (the last that matches decides)"),
      .least = 16,
      .help = N_("PATTERN=skip or PATTERN=bits:N"),
      .text = text_rule},
@@ -326,18 +326,24 @@ draw_totals(const struct ui_model *m, struct ui_screen *s, struct ui_rect r)
                 ui_layer_name(m, worst));
 }
 
-static void
+/* What a target says, in at most r.h rows; returns how many it took. */
+static int
 draw_verdict(const struct ui_verdict *v, struct ui_screen *s, struct ui_rect r)
 {
     char bytes[16];
     int x = ui_putf(s, r.y, r.x, r.w, UI_TEXT, "%-9s ", v->name);
     x += ui_put(s, r.y, r.x + x, r.w - x, v->accepted ? UI_GOOD : UI_BAD,
-                v->accepted ? _("yes") : _("no"));
-    if (v->accepted)
-        ui_putf(s, r.y, r.x + x, r.w - x, UI_DIM, _(": %d integer, %d simulated, %s"), v->n_integer,
-                v->n_simulated, qs_format_bytes(bytes, sizeof(bytes), v->params_after));
-    else
-        ui_putf(s, r.y, r.x + x, r.w - x, UI_DIM, ": %s", v->why);
+                v->accepted ? _("yes: ") : _("no: "));
+    const struct ui_rect rest = {r.y, r.x + x, r.h, r.w - x};
+    if (!v->accepted) {
+        const int rows = ui_put_wrapped(NULL, rest, UI_DIM, v->why);
+        if (rows > r.h)
+            return ui_put(s, rest.y, rest.x, rest.w, UI_DIM, v->why) > 0;
+        return ui_put_wrapped(s, rest, UI_DIM, v->why);
+    }
+    ui_putf(s, rest.y, rest.x, rest.w, UI_DIM, _("%d integer, %d simulated, %s"), v->n_integer,
+            v->n_simulated, qs_format_bytes(bytes, sizeof(bytes), v->params_after));
+    return 1;
 }
 
 /* Most important first: what fits is shown. */
@@ -362,8 +368,12 @@ draw_result(struct state *st, struct ui_screen *s, struct ui_rect r)
         ui_put(s, y++, in.x, in.w, UI_DIM, _("no model is open"));
     }
     const int rows = ui_put_wrapped(NULL, in, UI_KEY, command.s);
-    for (int i = 0; m && i < m->n_verdicts && y < in.y + in.h - rows; i++, y++)
-        draw_verdict(&m->verdict[i], s, (struct ui_rect){y, in.x, 1, in.w});
+    for (int i = 0; m && i < m->n_verdicts && y < in.y + in.h - rows; i++) {
+        if (!m->decisions && strcmp(m->verdict[i].why, m->why) == 0)
+            continue; /* it is not for the target's sake */
+        const int left = in.y + in.h - rows - y - (m->n_verdicts - 1 - i);
+        y += draw_verdict(&m->verdict[i], s, (struct ui_rect){y, in.x, left > 1 ? left : 1, in.w});
+    }
     ui_put_wrapped(s, (struct ui_rect){y, in.x, in.y + in.h - y, in.w}, UI_KEY, command.s);
     qs_str_release(&command);
 }
@@ -481,8 +491,14 @@ status(struct ui *ui, void *state, struct qs_str *out)
 {
     static const char *const name[] = {N_("choices"), N_("operators"), N_("rules")};
     const struct state *st = state;
-    qs_str_printf(out, _("%s (Tab: next pane)  %d to undo, %d to do again;"), _(name[st->pane]),
-                  ui->plan.n_undo, ui->plan.n_redo);
+    const int row = ui_table_row(&st->form.table);
+    if (st->pane == PANE_CHOICES && row >= 0)
+        qs_str_printf(out, "%s: %s;", st->form.opt[row]->name, _(st->form.opt[row]->help));
+    else
+        qs_str_printf(out, _("%s;"), _(name[st->pane]));
+    if (ui->plan.n_undo + ui->plan.n_redo > 0)
+        qs_str_printf(out, _(" %d changes to undo, %d to do again;"), ui->plan.n_undo,
+                      ui->plan.n_redo);
 }
 
 const struct ui_view ui_view_plan = {

@@ -86,7 +86,8 @@ text_of(const struct qs_run *r, int which)
 static void
 text_text(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
-    qs_str_add(out, text_of(at(arg, row), c->data));
+    const char *text = text_of(at(arg, row), c->data);
+    qs_str_add(out, c->data == OUTPUT ? ui_below_here(text) : text);
 }
 
 static int

@@ -125,6 +125,7 @@ qs_format_count(char *out, size_t cap, int64_t n)
 
 struct qs_pattern {
     char *glob; /* NULL: the regular expression */
+    bool exact; /* a glob without wildcards */
     regex_t re;
 };
 
@@ -239,6 +240,7 @@ qs_pattern_new(const char *text, char *why, size_t why_cap)
     struct qs_pattern *p = qs_xcalloc(1, sizeof(*p));
     if (!is_regex) {
         p->glob = qs_xstrdup(text);
+        p->exact = !strpbrk(text, "*?[\\");
         return p;
     }
     char *re = qs_xstrdup(text + 1);
@@ -255,6 +257,8 @@ qs_pattern_new(const char *text, char *why, size_t why_cap)
 bool
 qs_pattern_match(const struct qs_pattern *p, const char *s)
 {
+    if (p->exact)
+        return strcmp(p->glob, s) == 0;
     return p->glob ? fnmatch(p->glob, s, 0) == 0 : regexec(&p->re, s, 0, NULL, 0) == 0;
 }
 
