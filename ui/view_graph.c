@@ -188,6 +188,12 @@ compare_range(const struct ui_column *c, void *arg, int a, int b)
     return ui_compare(x ? x->absmax : NAN, y ? y->absmax : NAN);
 }
 
+static bool
+has_params(const struct ui_model *m)
+{
+    return m->opened->model->has_params;
+}
+
 static void
 paint_range(const struct ui_column *c, void *arg, int row, struct ui_screen *s, struct ui_rect cell)
 {
@@ -196,7 +202,7 @@ paint_range(const struct ui_column *c, void *arg, int row, struct ui_screen *s, 
     (void)c;
     if (stats)
         ui_plot_range(s, cell, stats->min, stats->max, model(arg)->absmax, st->log);
-    else if (layer_at(arg, row) && !model(arg)->stats_ended)
+    else if (layer_at(arg, row) && !model(arg)->stats_ended && has_params(model(arg)))
         ui_put_cell(s, cell.y, cell.x, cell.w, UI_DIM, false, "...");
 }
 
@@ -554,7 +560,9 @@ status(struct ui *ui, void *state, struct qs_str *out)
     char before[16], after[16];
     if (!m)
         return;
-    if (m->decisions)
+    if (!has_params(m))
+        qs_str_add(out, _("the program only, no parameters beside it; "));
+    else if (m->decisions)
         qs_str_printf(out, _("%s -> %s by the plan; "),
                       qs_format_bytes(before, sizeof(before), m->decisions->params_before),
                       qs_format_bytes(after, sizeof(after), m->decisions->params_after));
