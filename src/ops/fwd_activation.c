@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions of single elements (activation.inc), those with a tensor beside (prelu, clip, pow),
+/* Functions of single elements (activation.inc), those with a tensor beside (prelu),
  * softmax, and copies. A comparison with NaN is false, so NaN passes through. */
 #include <inttypes.h>
 #include <math.h>
@@ -192,111 +192,6 @@ qs_fwd_prelu(struct qs_step *st)
     for (int64_t i = 0; i < x->count; i++)
         y->f32[i] = x->f32[i] < 0 ? x->f32[i] * alpha->f32[i / inner % alpha->count] : x->f32[i];
     return QS_OK;
-}
-
-/* clip and pow: their numbers may come as tensors. */
-
-static double
-number(const struct qs_step *st, const char *slot, const char *attr, double def)
-{
-    const struct qs_value *v = qs_step_in(st, slot, 0);
-    return v && v->count > 0 ? qs_value_real(v, 0) : qs_attr_float(st->node, attr, def);
-}
-
-#define CLIP(T, m)                                                           \
-    for (int64_t i = 0; i < x->count; i++) {                                 \
-        const T v = x->m[i];                                                 \
-        y->m[i] = (double)v < low ? (T)low : (double)v > high ? (T)high : v; \
-    }
-
-/* Limits of an integer tensor: those that it can not reach do not matter. */
-static double
-within(double v, double limit)
-{
-    return v < -limit ? -limit : v > limit ? limit : trunc(v);
-}
-
-enum qs_err
-qs_fwd_clip(struct qs_step *st)
-{
-    const struct qs_value *x;
-    struct qs_value *y;
-    const enum qs_err err = read_pair(st, &x, &y);
-    if (err)
-        return err;
-    double low = number(st, "Min", "min", -INFINITY), high = number(st, "Max", "max", INFINITY);
-    switch (x->dtype) {
-    case QS_DTYPE_float32:
-        low = (double)(float)low;
-        high = (double)(float)high;
-        CLIP(float, f32)
-        return QS_OK;
-    case QS_DTYPE_float64:
-        CLIP(double, f64)
-        return QS_OK;
-    case QS_DTYPE_int32:
-        low = within(low, 2147483647.0);
-        high = within(high, 2147483647.0);
-        CLIP(int32_t, i32)
-        return QS_OK;
-    case QS_DTYPE_int64:
-        low = within(low, 9007199254740992.0);
-        high = within(high, 9007199254740992.0);
-        CLIP(int64_t, i64)
-        return QS_OK;
-    }
-    return qs_fwd_bad_type(st, x->dtype);
-}
-#undef CLIP
-
-struct power {
-    const float *x;
-    float *y, factor;
-};
-
-static enum qs_err
-power_range(struct qs_ctx *cx, void *arg, int64_t from, int64_t to)
-{
-    const struct power *p = arg;
-    (void)cx;
-    for (int64_t i = from; i < to; i++)
-        p->y[i] = p->factor == 2      ? p->x[i] * p->x[i]
-                  : p->factor == 0.5F ? sqrtf(p->x[i])
-                                      : powf(p->x[i], p->factor);
-    return QS_OK;
-}
-
-static enum qs_err
-power_other(struct qs_step *st, const struct qs_value *x, struct qs_value *y, double factor)
-{
-    for (int64_t i = 0; i < x->count; i++) {
-        const double r = (pow)(qs_value_real(x, i), factor);
-        const struct qs_value one = {.dtype = QS_DTYPE_float64, .count = 1, .data = (void *)&r};
-        if (x->dtype == QS_DTYPE_float64)
-            y->f64[i] = r;
-        else if (x->dtype == QS_DTYPE_int64)
-            y->i64[i] = qs_value_int(&one, 0);
-        else if (x->dtype == QS_DTYPE_int32)
-            y->i32[i] = (int32_t)qs_value_int(&one, 0);
-        else
-            return qs_fwd_bad_type(st, x->dtype);
-    }
-    return QS_OK;
-}
-
-enum qs_err
-qs_fwd_pow(struct qs_step *st)
-{
-    const struct qs_value *x;
-    struct qs_value *y;
-    const enum qs_err err = read_pair(st, &x, &y);
-    if (err)
-        return err;
-    const double factor = number(st, "FactorTensor", "factor", 1);
-    if (x->dtype != QS_DTYPE_float32)
-        return power_other(st, x, y, factor);
-    struct power p = {x->f32, y->f32, (float)factor};
-    return qs_fwd_range(st, x->count, 16, power_range, &p);
 }
 
 /* Softmax */
