@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pooling: maximum or average of windows; averages of `exclusive` pooling count the cells inside
- * the image only, others those inside the padded image. */
+ * the image only, others those inside the padded image. Sums are in float32 in Paddle's order. */
 #include <math.h>
 
 #include "ops/forward.h"
@@ -63,13 +63,13 @@ take_max(const struct pool *p, const float *x, struct span v, struct span h, int
 static void
 take_mean(const struct pool *p, const float *x, struct span v, struct span h, int64_t at)
 {
-    double sum = 0;
+    float sum = 0;
     for (int64_t i = v.from; i < v.to; i++)
         for (int64_t j = h.from; j < h.to; j++)
-            sum += (double)x[(i * p->w + j) * p->channels];
+            sum += x[(i * p->w + j) * p->channels];
     const int64_t inside = (v.to - v.from) * (h.to - h.from);
     const int64_t cells = p->exclusive || p->adaptive ? inside : v.cells * h.cells;
-    p->y[at] = (float)(sum / (double)cells);
+    p->y[at] = sum / (float)cells;
 }
 
 static enum qs_err
