@@ -70,16 +70,6 @@ qs_data_computable(const struct qs_step *st, const struct qs_value *x)
     return qs_step_fail(st, _("elements of %s can not be computed"), type_name(x->dtype));
 }
 
-enum qs_err
-qs_data_axis(const struct qs_step *st, int64_t axis, int rank, int *out)
-{
-    if (axis < -rank || axis >= rank)
-        return qs_step_fail(st, _("axis %" PRId64 " does not exist: the input has %d dimensions"),
-                            axis, rank);
-    *out = (int)(axis < 0 ? axis + rank : axis);
-    return QS_OK;
-}
-
 /* Attributes */
 
 int64_t

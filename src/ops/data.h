@@ -7,9 +7,7 @@
 #ifndef QS_OPS_DATA_H
 #define QS_OPS_DATA_H
 
-#include "base/parallel.h"
-#include "model/step.h"
-#include "ops/ops.h"
+#include "ops/forward.h"
 #include "ops/strided.h"
 
 /* Fails when the input is missing or nothing has computed it. */
@@ -31,8 +29,6 @@ enum qs_err qs_data_same_type(const struct qs_step *st, const struct qs_value *x
                               const struct qs_value *y) QS_MUST_CHECK;
 /* Fails for types that are only moved, not computed with (halves, complex). */
 enum qs_err qs_data_computable(const struct qs_step *st, const struct qs_value *x) QS_MUST_CHECK;
-/* Axis -rank .. rank-1 to 0 .. rank-1. */
-enum qs_err qs_data_axis(const struct qs_step *st, int64_t axis, int rank, int *out) QS_MUST_CHECK;
 
 /* Attributes */
 /* One integer from a tensor or an attribute. */
@@ -69,7 +65,6 @@ struct qs_data_split qs_data_split_at(const struct qs_value *x, int axis);
  * more unless `normalized`. A box turned inside out has no area. */
 float qs_data_overlap(const float *a, const float *b, bool normalized);
 
-typedef enum qs_err qs_forward_fn(struct qs_step *st);
 qs_forward_fn qs_fwd_anchor_generator, qs_fwd_arange, qs_fwd_arg, qs_fwd_argsort,
     qs_fwd_assign_value, qs_fwd_binary, qs_fwd_bitwise_not, qs_fwd_box_clip, qs_fwd_box_coder,
     qs_fwd_cast, qs_fwd_clip, qs_fwd_concat, qs_fwd_conditional, qs_fwd_ctc_align, qs_fwd_cumsum,

@@ -43,7 +43,7 @@ gather_at(struct qs_step *st, int64_t wanted, bool wrap)
     int axis = 0;
     enum qs_err err = read_picked(st, "X", "Out", &x, &index, &y);
     if (!err)
-        err = qs_data_axis(st, wanted, x->n, &axis);
+        err = qs_fwd_axis(st, wanted, x->n, &axis);
     if (err)
         return err;
     const struct qs_data_split s = qs_data_split_at(x, axis);
@@ -163,7 +163,7 @@ qs_fwd_take_along_axis(struct qs_step *st)
     int axis = 0;
     enum qs_err err = read_picked(st, "Input", "Result", &x, &index, &y);
     if (!err)
-        err = qs_data_axis(st, qs_attr_int(st->node, "Axis", 0), x->n, &axis);
+        err = qs_fwd_axis(st, qs_attr_int(st->node, "Axis", 0), x->n, &axis);
     return err ? err : take(st, x, index, y, axis);
 }
 

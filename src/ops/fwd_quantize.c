@@ -93,7 +93,7 @@ run_quant(const struct qs_step *st, struct quant *q, const struct qs_value *scal
     if (!err)
         err = qs_data_expect(st, q->y, q->x->n, q->x->d);
     if (!err && axis >= 0)
-        err = qs_data_axis(st, axis, q->x->n, &at);
+        err = qs_fwd_axis(st, axis, q->x->n, &at);
     if (err)
         return err;
     q->per_channel = axis >= 0;
@@ -131,7 +131,7 @@ find_scale(const struct qs_step *st, const struct qs_value *x, int64_t axis, str
     if (!err)
         err = qs_data_expect_type(st, scale, QS_DTYPE_float32);
     if (!err && axis >= 0)
-        err = qs_data_axis(st, axis, x->n, &at);
+        err = qs_fwd_axis(st, axis, x->n, &at);
     if (err)
         return err;
     const struct qs_data_split s =
@@ -276,7 +276,7 @@ run_fake(struct qs_step *st, const struct fake *f)
     if (!err)
         err = read_range(st, qs_attr_int(st->node, "bit_length", 8), &q.range);
     if (!err && axis >= 0)
-        err = qs_data_axis(st, axis, q.x->n, &at);
+        err = qs_fwd_axis(st, axis, q.x->n, &at);
     if (err)
         return err;
     q.most = q.range;

@@ -34,7 +34,7 @@ qs_fwd_transpose(struct qs_step *st)
     qs_dense_strides(y->n, y->d, to);
     for (int i = 0; i < x->n && !err; i++) {
         int axis = 0;
-        err = qs_data_axis(st, perm[i], x->n, &axis);
+        err = qs_fwd_axis(st, perm[i], x->n, &axis);
         d[i] = x->d[axis];
         used |= 1U << axis;
         qs_walk_add(&w, d[i], to[i], stride[axis]);

@@ -63,7 +63,7 @@ qs_fwd_concat(struct qs_step *st)
     int axis;
     enum qs_err err = qs_data_in(st, "X", 0, &x);
     if (!err)
-        err = qs_data_axis(st, qs_data_int(st, "AxisTensor", "axis", 0), x->n, &axis);
+        err = qs_fwd_axis(st, qs_data_int(st, "AxisTensor", "axis", 0), x->n, &axis);
     return err ? err : join(st, "Out", axis, false);
 }
 
@@ -74,7 +74,7 @@ qs_fwd_stack(struct qs_step *st)
     int axis;
     enum qs_err err = qs_data_in(st, "X", 0, &x);
     if (!err)
-        err = qs_data_axis(st, qs_attr_int(st->node, "axis", 0), x->n + 1, &axis);
+        err = qs_fwd_axis(st, qs_attr_int(st->node, "axis", 0), x->n + 1, &axis);
     return err ? err : join(st, "Y", axis, true);
 }
 
@@ -107,7 +107,7 @@ qs_fwd_split(struct qs_step *st)
     int axis;
     enum qs_err err = qs_data_in(st, "X", 0, &x);
     if (!err)
-        err = qs_data_axis(st, qs_data_int(st, "AxisTensor", "axis", 0), x->n, &axis);
+        err = qs_fwd_axis(st, qs_data_int(st, "AxisTensor", "axis", 0), x->n, &axis);
     return err ? err : cut(st, x, "Out", axis, false);
 }
 
@@ -118,7 +118,7 @@ qs_fwd_unstack(struct qs_step *st)
     int axis;
     enum qs_err err = qs_data_in(st, "X", 0, &x);
     if (!err)
-        err = qs_data_axis(st, qs_attr_int(st->node, "axis", 0), x->n, &axis);
+        err = qs_fwd_axis(st, qs_attr_int(st->node, "axis", 0), x->n, &axis);
     return err ? err : cut(st, x, strcmp(st->node->type, "unstack") == 0 ? "Y" : "Out", axis, true);
 }
 
@@ -188,7 +188,7 @@ read_cuts(const struct qs_step *st, const struct qs_value *x, const struct cut_n
     }
     for (int i = 0; i < n && !err; i++) {
         int axis;
-        err = qs_data_axis(st, axes[i], x->n, &axis);
+        err = qs_fwd_axis(st, axes[i], x->n, &axis);
         if (!err)
             err = cut_one(st, x->d[axis], start[i], end[i], names->steps ? step[i] : 1,
                           dropped(st, decrease, axis, x->n), c, axis);
@@ -495,7 +495,7 @@ qs_fwd_flip(struct qs_step *st)
     const int n = qs_attr_ints(st->node, "axis", axes, QS_RANK_MOST);
     for (int i = 0; i < n && !err; i++) {
         int axis = 0;
-        err = qs_data_axis(st, axes[i], x->n, &axis);
+        err = qs_fwd_axis(st, axes[i], x->n, &axis);
         turn[axis] = true;
     }
     if (err || x->n == 0)
@@ -544,7 +544,7 @@ qs_fwd_roll(struct qs_step *st)
     void *tmp = qs_arena_alloc(st->scratch, (size_t)(x->count * width));
     for (int i = 0; i < n && !err; i++) {
         int axis = 0;
-        err = qs_data_axis(st, n_axes > 0 ? axes[i] : 0, v->n, &axis);
+        err = qs_fwd_axis(st, n_axes > 0 ? axes[i] : 0, v->n, &axis);
         if (err)
             return err;
         const int64_t size = v->d[axis], by = (shift[i] % size + size) % size;

@@ -40,7 +40,7 @@ split_attr(const struct qs_step *st, const struct qs_value *x, bool flatten, int
     *s = (struct qs_data_split){1, x->count, 1};
     if (flatten || x->n == 0)
         return QS_OK;
-    const enum qs_err err = qs_data_axis(st, qs_attr_int(st->node, "axis", def), x->n, &axis);
+    const enum qs_err err = qs_fwd_axis(st, qs_attr_int(st->node, "axis", def), x->n, &axis);
     if (!err)
         *s = qs_data_split_at(x, axis);
     return err;
@@ -154,7 +154,7 @@ sort(struct qs_step *st, int64_t axis_def, bool fixed_axis, bool descending, boo
         return qs_step_fail(st, _("the shape of output %s is not known"), "Out");
     const int64_t wanted = fixed_axis ? axis_def : qs_attr_int(st->node, "axis", axis_def);
     if (s.x->n > 0)
-        err = qs_data_axis(st, wanted, s.x->n, &axis);
+        err = qs_fwd_axis(st, wanted, s.x->n, &axis);
     int64_t d[QS_RANK_MOST];
     memcpy(d, s.x->d, sizeof(d));
     if (s.x->n > 0 && y->n == s.x->n && !keep_all && y->d[axis] <= d[axis])
