@@ -92,7 +92,8 @@ fake_channel_dequantize_shape(struct qs_infer *in)
 #define ROW(op, rule, run) \
     const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
 ROW(dequantize_linear, linear_shape, qs_fwd_dequantize_linear)
-ROW(fake_channel_wise_dequantize_max_abs, fake_channel_dequantize_shape, qs_fwd_fake_channel_dequantize)
+ROW(fake_channel_wise_dequantize_max_abs, fake_channel_dequantize_shape,
+    qs_fwd_fake_channel_dequantize)
 ROW(fake_channel_wise_quantize_abs_max, fake_channel_shape, qs_fwd_fake_quantize)
 ROW(fake_channel_wise_quantize_dequantize_abs_max, fake_channel_shape, qs_fwd_fake_quantize)
 ROW(fake_dequantize_max_abs, fake_dequantize_shape, qs_fwd_fake_dequantize)
