@@ -152,7 +152,7 @@ pad_image(struct qs_step *st, const int *axis, int n, int rank, const char *valu
 {
     const struct qs_value *x;
     struct qs_value *y;
-    enum pad_mode mode;
+    enum pad_mode mode = PAD_CONSTANT;
     int64_t v[2 * QS_RANK_MOST], before[QS_RANK_MOST] = {0};
     enum qs_err err = qs_data_pair(st, "X", "Out", &x, &y);
     if (!err)
