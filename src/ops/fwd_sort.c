@@ -231,6 +231,8 @@ qs_fwd_cumsum(struct qs_step *st)
         err = qs_step_fail(st, _("the axis does not fill the output"));
     if (err || x->count == 0)
         return err;
+    if (x->count == 1) /* stays as it is, even an exclusive sum */
+        return qs_data_copy(st, x, y);
     for (int64_t r = 0; r < s.outer * s.inner; r++) {
         const int64_t at = r / s.inner * s.n * s.inner + r % s.inner;
         const int64_t last = at + (s.n - 1) * s.inner;

@@ -187,7 +187,7 @@ ctc_align_shape(struct qs_infer *in)
     if (!x || qs_infer_n_in(in, "InputLength") == 0 || x->n < 1)
         return QS_OK;
     const int64_t lengths[2] = {x->d[0], 1};
-    const enum qs_err err = qs_infer_set(in, "OutputLength", 0, -1, 2, lengths);
+    const enum qs_err err = qs_infer_set(in, "OutputLength", 0, x->dtype, 2, lengths);
     return err ? err : qs_infer_set_like(in, "Output", 0, x);
 }
 

@@ -272,8 +272,10 @@ one_hot_shape(struct qs_infer *in)
         return qs_infer_fail(in, _("the last dimension of the input is not 1"));
     memcpy(d, x->d, sizeof(x->d));
     const int n = v2 ? x->n : x->n - 1;
+    const int64_t dtype = qs_attr_int(in->node, "dtype", -1);
+    const bool known = dtype >= 0 && dtype <= INT16_MAX && qs_dtype_bytes((int32_t)dtype) > 0;
     d[n] = depth;
-    return qs_infer_set(in, "Out", 0, -1, n + 1, d);
+    return qs_infer_set(in, "Out", 0, known ? (int32_t)dtype : -1, n + 1, d);
 }
 
 static enum qs_err

@@ -2,7 +2,7 @@
 
 OPS maps an operator type to a function of a numpy RandomState that returns a Use: attributes,
 inputs (slot -> list of arrays), outputs (slot -> how many), tolerance (0: equal), and the lods of
-inputs. A draw may be one that Paddle refuses; where an index is out of range qslim refuses it too.
+inputs. A draw may be one that Paddle refuses: other than for a wrong index, qslim may compute it.
 """
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ class Use:
     tol: float = 0.0
     lods: dict = field(default_factory=dict)  # slot -> offsets
     skip: tuple = ()  # outputs that are not compared
+    wrong: bool = False  # an index is out of range: qslim refuses, Paddle may compute anything
     formula: object = None  # computes the outputs of an operator that Paddle no longer has
 
 
@@ -196,7 +197,7 @@ def split(r, name):
         d[a] = n * int(r.randint(1, 4))
         attrs = {"num": n, "sections": [], "axis": a}
     else:
-        s = [int(r.randint(1, 4)) for _ in range(n)]
+        s, a = [int(r.randint(1, 4)) for _ in range(n)], a % len(d)
         d[a] = sum(s)
         if coin(r):
             s[r.randint(n)] = -1
@@ -299,11 +300,17 @@ def tril_triu(r, name):
 
 # Picking -------------------------------------------------------------------------------------
 
-def index(r, size, n, wrong=0.05, dtype=None, low=0):
-    v = r.randint(low, size, n)
-    if r.rand() < wrong:
-        v.reshape(-1)[r.randint(v.size)] = size + 1
-    return v.astype(dtype or any_type(r, (I32, I64)))
+def index(r, size, n, dtype=None):
+    return r.randint(0, size, n).astype(dtype or any_type(r, (I32, I64)))
+
+
+def spoil(r, use, slot, size):
+    """Sometimes puts an index out of range."""
+    i = use.inputs[slot][0]
+    if r.randint(20) == 0 and i.size:
+        i.reshape(-1)[r.randint(i.size)] = r.choice([size, size + 7, -size - 1])
+        use.wrong = True
+    return use
 
 
 @op("gather")
@@ -311,15 +318,17 @@ def gather(r, name):
     d = shape(r)
     a = int(r.randint(len(d)))
     x = data(r, d, any_type(r, (F32, I32, I64)))
-    return Use({"axis": a}, {"X": [x], "Index": [index(r, d[a], r.randint(1, 6))]}, {"Out": 1})
+    return spoil(r, Use({"axis": a}, {"X": [x], "Index": [index(r, d[a], r.randint(1, 6))]},
+                        {"Out": 1}), "Index", d[a])
 
 
 @op("index_select")
 def index_select(r, name):
     d = shape(r)
     a = axis(r, len(d))
-    return Use({"dim": a}, {"X": [data(r, d, any_type(r, (F32, I32, I64)))],
-                            "Index": [index(r, d[a], r.randint(1, 6))]}, {"Out": 1})
+    x = data(r, d, any_type(r, (F32, I32, I64)))
+    return spoil(r, Use({"dim": a}, {"X": [x], "Index": [index(r, d[a], r.randint(1, 6))]},
+                        {"Out": 1}), "Index", d[a])
 
 
 @op("gather_nd")
@@ -328,8 +337,8 @@ def gather_nd(r, name):
     k = int(r.randint(1, len(d) + 1))
     rows = shape(r, 1, 2, 3)
     i = np.stack([r.randint(0, d[a], rows) for a in range(k)], -1)
-    return Use({}, {"X": [data(r, d, any_type(r, (F32, I32, I64)))],
-                    "Index": [i.astype(any_type(r, (I32, I64)))]}, {"Out": 1})
+    x, i = data(r, d, any_type(r, (F32, I32, I64))), i.astype(any_type(r, (I32, I64)))
+    return spoil(r, Use({}, {"X": [x], "Index": [i]}, {"Out": 1}), "Index", max(d))
 
 
 @op("take_along_axis")
@@ -339,14 +348,14 @@ def take_along_axis(r, name):
     e = list(d)
     e[a] = int(r.randint(1, 5))
     return Use({"Axis": a}, {"Input": [data(r, d, any_type(r, (F32, I32, I64)))],
-                             "Index": [index(r, d[a], e, 0)]}, {"Result": 1})
+                             "Index": [index(r, d[a], e)]}, {"Result": 1})
 
 
 @op("index_sample")
 def index_sample(r, name):
     d = shape(r, 2, 2)
     return Use({}, {"X": [data(r, d, any_type(r, (F32, I32, I64)))],
-                    "Index": [index(r, d[1], [d[0], r.randint(1, 6)], 0)]}, {"Out": 1})
+                    "Index": [index(r, d[1], [d[0], r.randint(1, 6)])]}, {"Out": 1})
 
 
 @op("scatter")
@@ -355,9 +364,9 @@ def scatter(r, name):
     n = int(r.randint(1, 6))
     over = coin(r)
     t = any_type(r, (F32, I32, I64))
-    return Use({"overwrite": over},
-               {"X": [data(r, d, t)], "Ids": [index(r, d[0], n)],
-                "Updates": [data(r, [n] + d[1:], t)]}, {"Out": 1}, tol=1e-6)
+    use = Use({"overwrite": over}, {"X": [data(r, d, t)], "Ids": [index(r, d[0], n)],
+                                    "Updates": [data(r, [n] + d[1:], t)]}, {"Out": 1}, tol=1e-6)
+    return spoil(r, use, "Ids", d[0])
 
 
 @op("scatter_nd_add")
@@ -437,14 +446,14 @@ def meshgrid(r, name):
 @op("one_hot_v2", "one_hot")
 def one_hot(r, name):
     depth = int(r.randint(1, 6))
-    any_ = coin(r)
     d = shape(r, 1, 3) + ([1] if name == "one_hot" else [])
-    x = index(r, depth, d, 0.2 if name == "one_hot_v2" else 0)
+    x = index(r, depth, d)
 
     def formula():
         return {"Out": [np.eye(depth, dtype=F32)[x[..., 0]]]}
-    return Use({"depth": depth, "dtype": CODE[F32], "allow_out_of_range": any_}, {"X": [x]},
-               {"Out": 1}, formula=formula if name == "one_hot" else None)
+    return spoil(r, Use({"depth": depth, "dtype": CODE[F32], "allow_out_of_range": False},
+                        {"X": [x]}, {"Out": 1}, formula=formula if name == "one_hot" else None),
+                 "X", depth)
 
 
 @op("pad")

@@ -30,10 +30,11 @@ def add(block, k, name, use):
         outs[slot] = [f"out{k}_{slot}_{i}" for i in range(n)]
         for v in outs[slot]:
             block.create_var(name=v, dtype="float32", persistable=False)
+    made = outs
     if name in SAME_AS:
-        outs["XShape"] = [f"out{k}_XShape"]
-        block.create_var(name=outs["XShape"][0], dtype="float32", persistable=False)
-    block.append_op(type=SAME_AS.get(name, name), inputs=ins, outputs=outs, attrs=dict(use.attrs))
+        made = dict(outs, XShape=[f"out{k}_XShape"])
+        block.create_var(name=made["XShape"][0], dtype="float32", persistable=False)
+    block.append_op(type=SAME_AS.get(name, name), inputs=ins, outputs=made, attrs=dict(use.attrs))
     return feed, outs
 
 
