@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 #include <inttypes.h>
+#include <math.h>
 #include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,17 +130,33 @@ struct qs_pattern {
     regex_t re;
 };
 
-/* POSIX regcomp copies what is repeated: x+ twice, x{9} nine times, nested ones exponentially;
- * nested stars take exponential time, and so does matching back-references. So the size after
- * copying (a star counts as two) is reckoned before, and what a rule or a search has no use for is
- * refused. */
-enum { LONGEST_PATTERN = 1024, MOST_ATOMS = 4096, DEEPEST_GROUP = 64 };
+/* POSIX regcomp copies what is repeated: x+ twice, x{9} nine times, nested ones exponentially. It
+ * also follows every way through what may match nothing, of which there are as many as the product
+ * over such elements in a row; and matching back-references takes exponential time. So the size
+ * after copying (a star counts as two) and the ways are reckoned before, and what a rule or a
+ * search has no use for is refused. */
+enum { LONGEST_PATTERN = 1024, MOST_ATOMS = 4096, MOST_WAYS = 4096, DEEPEST_GROUP = 64 };
+
+struct part {
+    double atoms;
+    double empty; /* ways to match nothing */
+    double ways;  /* that are followed from where it starts, or from inside of it */
+};
+
+/* A group that is open. */
+struct group {
+    struct part before; /* the alternatives before this one */
+    struct part sum;    /* this one, without the last element */
+    double run;         /* ways from where the last element starts back to what takes a character */
+    struct part last;   /* what a repeat copies */
+};
 
 struct reckoning {
-    long atoms[DEEPEST_GROUP + 1]; /* of each open group, without the last */
-    long last[DEEPEST_GROUP + 1];  /* atoms of the last element: what a repeat copies */
+    struct group group[DEEPEST_GROUP + 1];
     int depth;
 };
+
+static const struct part nothing = {0, 1, 0};
 
 /* End of the bracket expression that starts at s, [ included. */
 static const char *
@@ -171,59 +188,131 @@ count_of(const char **s)
     return low > high ? low + 1 : high + 1;
 }
 
-static void
-add_element(struct reckoning *r, long atoms)
+/* What is complete of this alternative, the last element included. */
+static struct part
+sum_of(const struct group *g)
 {
-    r->atoms[r->depth] += r->last[r->depth];
-    r->last[r->depth] = atoms;
+    return (struct part){g->sum.atoms + g->last.atoms, g->sum.empty * g->last.empty,
+                         g->sum.ways + g->run * g->last.ways};
+}
+
+static struct part
+either(struct part a, struct part b)
+{
+    return (struct part){a.atoms + b.atoms, a.empty + b.empty, a.ways + b.ways};
 }
 
 static void
-repeat_last(struct reckoning *r, long times)
+add_element(struct reckoning *r, struct part element)
 {
-    long *last = &r->last[r->depth];
-    *last = *last > MOST_ATOMS ? *last : *last * times; /* cannot overflow: both are small */
+    struct group *g = &r->group[r->depth];
+    g->sum = sum_of(g);
+    g->run = g->last.empty > 0 ? g->run * g->last.empty : 1;
+    g->last = element;
 }
 
-/* Takes the element at s; returns its last character, NULL when the expression is refused. */
+static void
+add_atom(struct reckoning *r, bool is_anchor)
+{
+    add_element(r, (struct part){1, is_anchor, 1});
+}
+
+static void
+start_alternative(struct group *g, struct part before)
+{
+    *g = (struct group){.before = before, .sum = nothing, .run = 1, .last = nothing};
+}
+
+static void
+close_group(struct reckoning *r)
+{
+    const struct group *g = &r->group[r->depth--];
+    struct part all = either(g->before, sum_of(g));
+    all.atoms++;
+    add_element(r, all);
+}
+
+/* A loop may be entered from its end, too. */
+static void
+repeat_last(struct part *p, char how)
+{
+    if (p->atoms == 0)
+        return; /* nothing before: it stands for nothing */
+    const struct part x = *p;
+    const struct part star = {2 * x.atoms, 2 * x.empty + 1, 2 * x.ways + 1};
+    if (how == '?')
+        *p = (struct part){2 * x.atoms, x.empty + 1, x.ways + 1};
+    else if (how == '*')
+        *p = star;
+    else
+        *p =
+            (struct part){2 * x.atoms, x.empty * star.empty, x.ways + fmax(x.empty, 1) * star.ways};
+}
+
+static void
+count_last(struct part *p, long times)
+{
+    if (p->atoms == 0)
+        return;
+    const double empty = pow(p->empty + 1, (double)times);
+    *p = (struct part){p->atoms * (double)times, empty, (p->ways + 1) * (double)times * empty};
+}
+
+/* What the element at s is, or does; its last character, NULL when the expression is refused. */
 static const char *
 reckon_one(struct reckoning *r, const char *s)
 {
+    struct group *g = &r->group[r->depth];
     if (*s == '(') {
         if (r->depth == DEEPEST_GROUP)
             return NULL;
-        r->depth++;
-        r->atoms[r->depth] = r->last[r->depth] = 0;
+        start_alternative(&r->group[++r->depth], (struct part){0});
     } else if (*s == ')' && r->depth > 0) {
-        const long inside = r->atoms[r->depth] + r->last[r->depth];
-        r->depth--;
-        add_element(r, inside + 1);
+        close_group(r);
+    } else if (*s == '|') {
+        start_alternative(g, either(g->before, sum_of(g)));
     } else if (*s == '+' || *s == '*' || *s == '?') {
-        repeat_last(r, 2);
+        repeat_last(&g->last, *s);
     } else if (*s == '{') {
-        repeat_last(r, count_of(&s));
+        count_last(&g->last, count_of(&s));
     } else if (*s == '\\' && s[1]) {
         if (*++s >= '1' && *s <= '9')
             return NULL;
-        add_element(r, 1);
-    } else if (*s == '[') {
-        s = skip_bracket(s);
-        add_element(r, 1);
+        add_atom(r, strchr("<>bB`'", *s) != NULL);
     } else {
-        add_element(r, 1);
+        add_atom(r, *s == '^' || *s == '$');
+        s = *s == '[' ? skip_bracket(s) : s;
     }
-    return r->atoms[r->depth] + r->last[r->depth] > MOST_ATOMS ? NULL : s;
+    return s;
+}
+
+static bool
+is_large(const struct group *g)
+{
+    const struct part all = either(g->before, sum_of(g));
+    return all.atoms > MOST_ATOMS || all.empty > MOST_WAYS || all.ways > MOST_WAYS;
+}
+
+static bool
+reckon(const char *s)
+{
+    struct reckoning r = {.depth = 0};
+    start_alternative(r.group, (struct part){0});
+    for (; *s; s++) {
+        s = reckon_one(&r, s);
+        if (!s || is_large(&r.group[r.depth]))
+            return false;
+    }
+    return true;
 }
 
 static const char *
 refuse(const char *text, bool is_regex)
 {
-    struct reckoning r = {0};
     if (strlen(text) > LONGEST_PATTERN)
         return N_("the pattern is too long");
-    for (const char *s = text; is_regex && *s; s++)
-        if (!(s = reckon_one(&r, s)))
-            return N_("too many repeats or groups, or a back-reference");
+    if (is_regex && !reckon(text + 1))
+        return N_("too many repeats or groups, or a back-reference");
     return NULL;
 }
 

@@ -179,6 +179,15 @@ pir_new_attr(struct pir_reader *r, struct pir_node *n, const char *name, enum qs
     return a;
 }
 
+struct qs_attr *
+pir_find_attr(struct pir_node *n, const char *name)
+{
+    for (int i = 0; i < n->node.n_attr; i++)
+        if (strcmp(n->attr[i].name, name) == 0)
+            return &n->attr[i];
+    return NULL;
+}
+
 bool
 pir_has_attr(const struct pir_node *n, const char *name)
 {
