@@ -128,16 +128,17 @@ struct qs_pattern {
     regex_t re;
 };
 
-/* POSIX regcomp copies what is repeated: x+ twice, x{9} nine times, nested ones exponentially;
- * nested stars take exponential time, and so does matching back-references. So the size after
- * copying (a star counts as two) is reckoned before, and what a rule or a search has no use for is
- * refused. */
-enum { LONGEST_PATTERN = 1024, MOST_ATOMS = 4096, DEEPEST_GROUP = 64 };
+/* POSIX regcomp copies what is repeated: x+ twice, x{9} nine times, nested ones exponentially; it
+ * follows every way through nested repeats, and matching back-references takes exponential time.
+ * So the size after copying and the nesting are reckoned before, and what a rule or a search has
+ * no use for is refused. */
+enum { LONGEST_PATTERN = 1024, MOST_ATOMS = 1024, MOST_NESTED = 3, DEEPEST_GROUP = 32 };
 
 struct reckoning {
-    long atoms[DEEPEST_GROUP + 1]; /* of each open group, without the last */
-    long last[DEEPEST_GROUP + 1];  /* atoms of the last element: what a repeat copies */
-    int depth;
+    struct {
+        long atoms, last;           /* all but the last element, the last: what a repeat copies */
+        int nested, last_nested;    /* repeats within repeats, of the same */
+    } group[DEEPEST_GROUP + 1], *g; /* the open groups, the innermost */
 };
 
 /* End of the bracket expression that starts at s, [ included. */
@@ -171,17 +172,31 @@ count_of(const char **s)
 }
 
 static void
-add_element(struct reckoning *r, long atoms)
+add_element(struct reckoning *r, long atoms, int nested)
 {
-    r->atoms[r->depth] += r->last[r->depth];
-    r->last[r->depth] = atoms;
+    r->g->atoms += r->g->last;
+    if (r->g->nested < r->g->last_nested)
+        r->g->nested = r->g->last_nested;
+    r->g->last = atoms;
+    r->g->last_nested = nested;
 }
 
 static void
 repeat_last(struct reckoning *r, long times)
 {
-    long *last = &r->last[r->depth];
-    *last = *last > MOST_ATOMS ? *last : *last * times; /* cannot overflow: both are small */
+    if (r->g->last <= MOST_ATOMS)
+        r->g->last *= times;
+    r->g->last_nested++;
+}
+
+static void
+close_group(struct reckoning *r)
+{
+    add_element(r, 0, 0);
+    const long atoms = r->g->atoms + 1;
+    const int nested = r->g->nested;
+    r->g--;
+    add_element(r, atoms, nested);
 }
 
 /* Takes the element at s; returns its last character, NULL when the expression is refused. */
@@ -189,14 +204,11 @@ static const char *
 reckon_one(struct reckoning *r, const char *s)
 {
     if (*s == '(') {
-        if (r->depth == DEEPEST_GROUP)
+        if (++r->g == r->group + DEEPEST_GROUP)
             return NULL;
-        r->depth++;
-        r->atoms[r->depth] = r->last[r->depth] = 0;
-    } else if (*s == ')' && r->depth > 0) {
-        const long inside = r->atoms[r->depth] + r->last[r->depth];
-        r->depth--;
-        add_element(r, inside + 1);
+        memset(r->g, 0, sizeof(*r->g));
+    } else if (*s == ')' && r->g > r->group) {
+        close_group(r);
     } else if (*s == '+' || *s == '*' || *s == '?') {
         repeat_last(r, 2);
     } else if (*s == '{') {
@@ -204,20 +216,20 @@ reckon_one(struct reckoning *r, const char *s)
     } else if (*s == '\\' && s[1]) {
         if (*++s >= '1' && *s <= '9')
             return NULL;
-        add_element(r, 1);
+        add_element(r, 1, 0);
     } else if (*s == '[') {
         s = skip_bracket(s);
-        add_element(r, 1);
+        add_element(r, 1, 0);
     } else {
-        add_element(r, 1);
+        add_element(r, 1, 0);
     }
-    return r->atoms[r->depth] + r->last[r->depth] > MOST_ATOMS ? NULL : s;
+    return r->g->atoms + r->g->last > MOST_ATOMS || r->g->last_nested > MOST_NESTED ? NULL : s;
 }
 
 static const char *
 refuse(const char *text, bool is_regex)
 {
-    struct reckoning r = {0};
+    struct reckoning r = {.g = r.group};
     if (strlen(text) > LONGEST_PATTERN)
         return N_("the pattern is too long");
     for (const char *s = text; is_regex && *s; s++)
