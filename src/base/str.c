@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
-#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/i18n.h"
 #include "base/mem.h"
 
 void
@@ -121,162 +118,4 @@ qs_format_count(char *out, size_t cap, int64_t n)
 {
     static const char *const unit[] = {"", "k", "M", "G", "T", "P", "E"};
     return format_scaled(out, cap, n, unit, (int)QS_LEN(unit));
-}
-
-struct qs_pattern {
-    char *glob; /* NULL: the regular expression */
-    regex_t re;
-};
-
-/* POSIX regcomp copies what is repeated: x+ twice, x{9} nine times, nested ones exponentially; it
- * follows every way through nested repeats, and matching back-references takes exponential time.
- * So the size after copying and the nesting are reckoned before, and what a rule or a search has
- * no use for is refused. */
-enum { LONGEST_PATTERN = 1024, MOST_ATOMS = 1024, MOST_NESTED = 3, DEEPEST_GROUP = 32 };
-
-struct reckoning {
-    struct {
-        long atoms, last;           /* all but the last element, the last: what a repeat copies */
-        int nested, last_nested;    /* repeats within repeats, of the same */
-    } group[DEEPEST_GROUP + 1], *g; /* the open groups, the innermost */
-};
-
-/* End of the bracket expression that starts at s, [ included. */
-static const char *
-skip_bracket(const char *s)
-{
-    s += s[1] == '^' ? 2 : 1;
-    if (*s == ']')
-        s++;
-    for (; *s && *s != ']'; s++) {
-        if (*s != '[' || !strchr(".:=", s[1]) || !s[1])
-            continue;
-        const char end[] = {s[1], ']', '\0'};
-        const char *closed = strstr(s + 2, end);
-        s = closed ? closed + 1 : s;
-    }
-    return *s ? s : s - 1;
-}
-
-/* The larger number of {m,n}; moves *s to its end. */
-static long
-count_of(const char **s)
-{
-    char *end;
-    const long low = strtol(*s + 1, &end, 10);
-    const long high = *end == ',' ? strtol(end + 1, &end, 10) : 0;
-    if (*end != '}' || low < 0 || low > MOST_ATOMS || high < 0 || high > MOST_ATOMS)
-        return MOST_ATOMS + 1; /* not a count, or not one of use */
-    *s = end;
-    return low > high ? low + 1 : high + 1;
-}
-
-static void
-add_element(struct reckoning *r, long atoms, int nested)
-{
-    r->g->atoms += r->g->last;
-    if (r->g->nested < r->g->last_nested)
-        r->g->nested = r->g->last_nested;
-    r->g->last = atoms;
-    r->g->last_nested = nested;
-}
-
-static void
-repeat_last(struct reckoning *r, long times)
-{
-    if (r->g->last <= MOST_ATOMS)
-        r->g->last *= times;
-    r->g->last_nested++;
-}
-
-static void
-close_group(struct reckoning *r)
-{
-    add_element(r, 0, 0);
-    const long atoms = r->g->atoms + 1;
-    const int nested = r->g->nested;
-    r->g--;
-    add_element(r, atoms, nested);
-}
-
-/* Takes the element at s; returns its last character, NULL when the expression is refused. */
-static const char *
-reckon_one(struct reckoning *r, const char *s)
-{
-    if (*s == '(') {
-        if (++r->g == r->group + DEEPEST_GROUP)
-            return NULL;
-        memset(r->g, 0, sizeof(*r->g));
-    } else if (*s == ')' && r->g > r->group) {
-        close_group(r);
-    } else if (*s == '+' || *s == '*' || *s == '?') {
-        repeat_last(r, 2);
-    } else if (*s == '{') {
-        repeat_last(r, count_of(&s));
-    } else if (*s == '\\' && s[1]) {
-        if (*++s >= '1' && *s <= '9')
-            return NULL;
-        add_element(r, 1, 0);
-    } else if (*s == '[') {
-        s = skip_bracket(s);
-        add_element(r, 1, 0);
-    } else {
-        add_element(r, 1, 0);
-    }
-    return r->g->atoms + r->g->last > MOST_ATOMS || r->g->last_nested > MOST_NESTED ? NULL : s;
-}
-
-static const char *
-refuse(const char *text, bool is_regex)
-{
-    struct reckoning r = {.g = r.group};
-    if (strlen(text) > LONGEST_PATTERN)
-        return N_("the pattern is too long");
-    for (const char *s = text; is_regex && *s; s++)
-        if (!(s = reckon_one(&r, s)))
-            return N_("too many repeats or groups, or a back-reference");
-    return NULL;
-}
-
-struct qs_pattern *
-qs_pattern_new(const char *text, char *why, size_t why_cap)
-{
-    const size_t n = strlen(text);
-    const bool is_regex = n >= 2 && text[0] == '/' && text[n - 1] == '/';
-    const char *refused = refuse(text, is_regex);
-    if (refused) {
-        snprintf(why, why_cap, "%s", _(refused));
-        return NULL;
-    }
-    struct qs_pattern *p = qs_xcalloc(1, sizeof(*p));
-    if (!is_regex) {
-        p->glob = qs_xstrdup(text);
-        return p;
-    }
-    char *re = qs_xstrdup(text + 1);
-    re[n - 2] = '\0';
-    const int rc = regcomp(&p->re, re, REG_EXTENDED | REG_NOSUB);
-    free(re);
-    if (rc == 0)
-        return p;
-    regerror(rc, &p->re, why, why_cap);
-    free(p);
-    return NULL;
-}
-
-bool
-qs_pattern_match(const struct qs_pattern *p, const char *s)
-{
-    return p->glob ? fnmatch(p->glob, s, 0) == 0 : regexec(&p->re, s, 0, NULL, 0) == 0;
-}
-
-void
-qs_pattern_free(struct qs_pattern *p)
-{
-    if (!p)
-        return;
-    if (!p->glob)
-        regfree(&p->re);
-    free(p->glob);
-    free(p);
 }

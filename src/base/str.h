@@ -29,8 +29,11 @@ char *qs_format_bytes(char *out, size_t cap, int64_t bytes);
 /* "569 M", "1.2 G": counts. */
 char *qs_format_count(char *out, size_t cap, int64_t n);
 
-/* Glob pattern (`*`, `?`, `[...]`) when plain, POSIX extended regular expression when written
- * as /.../: what rules, filters and searches take. */
+/* Patterns: what rules, filters and searches take (pattern.c). A glob (`*`, `?`, `[...]`, `\`
+ * before a character that stands for itself) matches the whole text; written as /.../ an extended
+ * regular expression (groups, |, * + ? {m,n}, brackets with classes, ^ $, \d \w \s and their
+ * capitals; no back-references) matches anywhere in it. Characters are UTF-8. Matching takes time
+ * in proportion to text and pattern, whatever they are. */
 struct qs_pattern;
 struct qs_ctx;
 /* NULL when the pattern is not valid; the reason is then in `why` (at least 128 bytes). */
