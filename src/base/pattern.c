@@ -151,6 +151,8 @@ add_class(struct compiler *c, const char *name, size_t n)
 static uint32_t
 bracket_char(struct compiler *c)
 {
+    if (c->is_glob)
+        take(c, '\\');
     const char kind = *c->s == '[' && c->end - c->s > 1 ? c->s[1] : '\0';
     const bool wrapped = kind == '.' || kind == '=';
     c->s += wrapped ? 2 : 0;
