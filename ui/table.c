@@ -8,6 +8,7 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "base/pattern.h"
 
 void
 ui_table_init(struct ui_table *t, const struct ui_column *col, int n_col, void *arg)

@@ -70,13 +70,16 @@ read_tail(struct qs_ctx *cx, int fd, pid_t pid, struct qs_str *out)
 static char *
 last_lines(const char *s, int most)
 {
+    enum { LONGEST = 600 }; /* so that a message holds it with its beginning */
     const char *from = s + strlen(s);
     while (from > s && (from[-1] == '\n' || from[-1] == ' '))
         from--;
     const char *end = from;
-    for (int lines = 0; from > s; from--)
+    for (int lines = 0; from > s && end - from < LONGEST; from--)
         if (from[-1] == '\n' && ++lines == most)
             break;
+    while (from > s && ((unsigned char)*from & 0xC0) == 0x80)
+        from++; /* not the middle of a character */
     return qs_xasprintf("%.*s", (int)(end - from), from);
 }
 

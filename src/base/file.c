@@ -198,8 +198,8 @@ put_now(struct qs_ctx *cx, struct qs_writer *w, const uint8_t *p, size_t n)
     enum { WORTH_A_THREAD = 256 << 10 };
     struct hash_job job = {w->sha, p, n};
     pthread_t thread;
-    const int own = n >= WORTH_A_THREAD && cx->threads > 1 &&
-                    pthread_create(&thread, NULL, hash, &job) == 0;
+    const int own =
+        n >= WORTH_A_THREAD && cx->threads > 1 && pthread_create(&thread, NULL, hash, &job) == 0;
     const enum qs_err err = write_all(cx, w, p, n);
     if (own)
         pthread_join(thread, NULL);
@@ -288,8 +288,9 @@ qs_read_text(struct qs_ctx *cx, const char *path, const char *what, size_t most,
     if (err)
         return err;
     if (b->size > most) {
-        err = qs_fail(cx, QS_ERR_FORMAT, _("cannot read %s '%s': it has %zu bytes, the limit is %zu"), what,
-                      path, b->size, most);
+        err =
+            qs_fail(cx, QS_ERR_FORMAT, _("cannot read %s '%s': it has %zu bytes, the limit is %zu"),
+                    what, path, b->size, most);
     } else {
         *out = qs_xmalloc(b->size + 1);
         if (b->size)

@@ -29,13 +29,4 @@ char *qs_format_bytes(char *out, size_t cap, int64_t bytes);
 /* "569 M", "1.2 G": counts. */
 char *qs_format_count(char *out, size_t cap, int64_t n);
 
-/* Glob pattern (`*`, `?`, `[...]`) when plain, POSIX extended regular expression when written
- * as /.../: what rules, filters and searches take. */
-struct qs_pattern;
-struct qs_ctx;
-/* NULL when the pattern is not valid; the reason is then in `why` (at least 128 bytes). */
-struct qs_pattern *qs_pattern_new(const char *text, char *why, size_t why_cap);
-bool qs_pattern_match(const struct qs_pattern *p, const char *s);
-void qs_pattern_free(struct qs_pattern *p);
-
 #endif

@@ -13,6 +13,7 @@
 #define QS_MODEL_PLAN_H
 
 #include "base/opt.h"
+#include "base/pattern.h"
 #include "base/str.h"
 
 enum qs_method { QS_METHOD_DYNAMIC, QS_METHOD_WEIGHT_ONLY };
