@@ -354,6 +354,13 @@ act_global(struct ui *ui, enum ui_action act, const char *arg)
     return false;
 }
 
+static void
+say_missed(struct ui *ui, struct ui_table *t)
+{
+    t->missed = false;
+    ui_say(ui, UI_CAUTION, _("'%s' is in no row"), t->search.text ? t->search.text : "");
+}
+
 /* Actions of lists that take text. */
 static bool
 act_list(struct ui *ui, struct ui_table *t, enum ui_action act, const char *arg)
@@ -378,7 +385,7 @@ act_list(struct ui *ui, struct ui_table *t, enum ui_action act, const char *arg)
     }
     if (act == UI_ACT_SEARCH || act == UI_ACT_SEARCH_NEXT || act == UI_ACT_SEARCH_PREV) {
         if (!ui_table_search(t, act == UI_ACT_SEARCH_PREV ? -1 : 1))
-            ui_say(ui, UI_CAUTION, _("'%s' is in no row"), t->search.text ? t->search.text : "");
+            say_missed(ui, t);
         return true;
     }
     return ui_table_act(t, act);
@@ -564,6 +571,16 @@ ui_pump(struct ui *ui)
         ui_emit(ui, UI_EVENT_JOB);
 }
 
+/* Goes on with what a list has to look through; true: there is more. */
+static bool
+work_on(struct ui *ui, struct ui_table *t, int ms)
+{
+    const bool more = ui_table_work(t, ui_now_ms() + ms);
+    if (t->missed)
+        say_missed(ui, t);
+    return more;
+}
+
 void
 ui_wait_idle(struct ui *ui)
 {
@@ -576,7 +593,7 @@ ui_wait_idle(struct ui *ui)
         ui_pump(ui);
     }
     struct ui_table *t = focused_table(ui);
-    while (t && ui_table_work(t, ui_now_ms() + 1000))
+    while (t && work_on(ui, t, 1000))
         ;
 }
 
@@ -761,7 +778,7 @@ ui_loop(struct ui *ui)
     catch_signals();
     while (!ui->quit) {
         struct ui_table *t = focused_table(ui);
-        const bool more = t && ui_table_work(t, ui_now_ms() + 8);
+        const bool more = t && work_on(ui, t, 8);
         ui->dirty = ui->dirty || more;
         struct pollfd pfd[3] = {{.fd = ui_screen_fd(ui->screen), .events = POLLIN},
                                 {.fd = qs_worker_fd(ui->worker), .events = POLLIN},
