@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A pattern, a NUL byte and a text to match: neither may take long or much memory. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
