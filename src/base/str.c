@@ -73,6 +73,24 @@ qs_str_printf(struct qs_str *str, const char *fmt, ...)
 }
 
 void
+qs_str_add_quoted(struct qs_str *str, const char *s)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-.,:/=+@%";
+    if (*s && s[strspn(s, plain)] == '\0') {
+        qs_str_add(str, s);
+        return;
+    }
+    qs_str_add(str, "'");
+    for (; *s; s++)
+        if (*s == '\'')
+            qs_str_add(str, "'\\''");
+        else
+            qs_str_addn(str, s, 1);
+    qs_str_add(str, "'");
+}
+
+void
 qs_str_add_printable(struct qs_str *str, const char *s)
 {
     const size_t from = str->n;

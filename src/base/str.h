@@ -21,6 +21,8 @@ void qs_str_printf(struct qs_str *str, const char *fmt, ...) __attribute__((form
 /* The string itself, to be freed by the caller; `str` is as after qs_str_release. */
 char *qs_str_take(struct qs_str *str);
 
+/* Appends a word of a shell command: in single quotes when it has anything but plain characters. */
+void qs_str_add_quoted(struct qs_str *str, const char *s);
 /* Appends text from a file for a terminal: control characters become '?'. */
 void qs_str_add_printable(struct qs_str *str, const char *s);
 
