@@ -11,7 +11,7 @@ opt() {
         echo '#!/bin/sh'
         echo 'for a; do case $a in --optimize_out=*) out=${a#*=} ;; esac; done'
         echo "echo \"\$@\" >'$tmp/args'"
-        echo "$1"
+        printf '%s\n' "$1"
     } >"$tmp/bin/paddle_lite_opt"
     chmod +x "$tmp/bin/paddle_lite_opt"
 }
@@ -45,15 +45,20 @@ opt 'head -c 20000000 /dev/zero | tr "\0" "x"; printf "\033[2J\nlast words\n"; e
 exits 1 "endless words" "$qslim" export "$tmp/lite" -o "$tmp/a" --force
 like "end with the last" "$(cat "$tmp/err")" "*last words*"
 is "and hold no control characters" "$(tr -d '\12\40-\176\200-\377' <"$tmp/err")" ""
-opt 'exec sleep 60'
-"$qslim" export "$tmp/lite" -o "$tmp/a" --force >"$tmp/out" 2>"$tmp/err" &
-pid=$!
-while [ ! -s "$tmp/args" ] || ! grep -q "$tmp/a/" "$tmp/args"; do sleep 0.05; done
-sleep 0.3
-kill -INT $pid
-status=0
-wait $pid || status=$?
-is "Ctrl-C ends a hanging opt" "$status" 130
+# Ctrl-C while opt hangs, also when it does not listen to SIGTERM
+for hang in 'exec sleep 20' 'trap "" TERM; sleep 3; echo done >"$out.late"'; do
+    rm -f "$tmp/args"
+    opt "$hang"
+    "$qslim" export "$tmp/lite" -o "$tmp/a" --force >"$tmp/out" 2>"$tmp/err" &
+    pid=$!
+    while [ ! -s "$tmp/args" ]; do sleep 0.05; done
+    sleep 0.2
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    is "Ctrl-C ends a hanging opt" "$status" 130
+    is "and not its own end" "$(ls "$tmp/a/model.late" 2>/dev/null)" ""
+done
 rm "$tmp/bin/paddle_lite_opt" "$tmp/args"
 ok "--to paddle does not ask it" "$qslim" export "$tmp/lite" -o "$tmp/b" --to paddle
 opt 'echo asked'
