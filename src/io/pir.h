@@ -139,9 +139,10 @@ enum qs_err pir_make_opaque(struct pir_reader *r, struct pir_block *b,
                             const struct pir_op *op) QS_MUST_CHECK;
 int pir_rows(void);
 int pir_row_of_type(const char *type); /* the first with this classic type; -1: none */
-/* The node of the operator's row, not yet emitted: inputs, attributes, outputs. */
-enum qs_err pir_build(struct pir_reader *r, struct pir_block *b, const struct pir_op *op,
-                      struct pir_node *n) QS_MUST_CHECK;
+/* The node of the operator's row, not yet emitted: inputs, attributes, outputs. Refuses an operator
+ * that lacks one of its first n_in operands or n_out results. */
+enum qs_err pir_build(struct pir_reader *r, struct pir_block *b, const struct pir_op *op, int n_in,
+                      int n_out, struct pir_node *n) QS_MUST_CHECK;
 /* Paddle 3 says where in the source a layer is; the classic attribute of that meaning. `list` as
  * pir_op.attr. */
 void pir_add_scope(struct pir_reader *r, struct pir_node *n, const json_t *list);
@@ -177,6 +178,9 @@ bool pir_must_alias(const struct pir_block *b, const struct pir_value *in,
                     const struct pir_value *out);
 enum qs_err pir_alias(struct pir_reader *r, struct pir_block *b, struct pir_value *in,
                       struct pir_value *out) QS_MUST_CHECK;
+/* The one or the other for the only result of an in-place operator. */
+enum qs_err pir_make_in_place(struct pir_reader *r, struct pir_block *b, const char *type,
+                              struct pir_value *in, struct pir_value *out) QS_MUST_CHECK;
 /* A new variable of the type of a value (NULL: none), of another element type. */
 enum qs_err pir_var_like(struct pir_reader *r, struct pir_block *b, const char *type,
                          const json_t *like, int32_t dtype, int32_t *var) QS_MUST_CHECK;
@@ -194,9 +198,9 @@ enum qs_err pir_need(struct pir_reader *r, const struct pir_op *op, int n_in,
 
 /* pir_attr.c */
 const json_t *pir_attr(const struct pir_op *op, const char *name);
-/* The numbers of an attribute or of a plain list; in the scratch arena. */
-enum qs_err pir_nums(struct pir_reader *r, const struct pir_op *op, const char *name,
-                     const json_t *at, struct pir_num **num, int *n) QS_MUST_CHECK;
+/* The numbers of an attribute, which must be there; in the scratch arena. */
+enum qs_err pir_attr_nums(struct pir_reader *r, const struct pir_op *op, const char *name,
+                          struct pir_num **num, int *n) QS_MUST_CHECK;
 const char *pir_text(const json_t *at); /* of a string attribute; NULL: it is none */
 /* The element type that an attribute of kind a_dtype names; -1 undefined. */
 int32_t pir_dtype_attr(const json_t *at);
@@ -215,7 +219,7 @@ void pir_add_scalars(struct pir_reader *r, struct pir_node *n, const char *name,
                      const struct pir_num *num, int n_num);
 struct qs_attr *pir_new_attr(struct pir_reader *r, struct pir_node *n, const char *name,
                              enum qs_attr_type type);
-struct qs_attr *pir_find_attr(struct pir_node *n, const char *name); /* NULL: none */
+struct qs_attr *pir_find_attr(const struct pir_node *n, const char *name); /* NULL: none */
 bool pir_has_attr(const struct pir_node *n, const char *name);
 
 #endif

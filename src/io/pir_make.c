@@ -324,10 +324,12 @@ add_attrs(R *r, const struct pir_op *op, struct pir_node *n)
 /* The general rule */
 
 enum qs_err
-pir_build(R *r, B *b, const struct pir_op *op, struct pir_node *n)
+pir_build(R *r, B *b, const struct pir_op *op, int n_in, int n_out, struct pir_node *n)
 {
     *n = pir_start(op->row->type);
-    enum qs_err err = add_inputs(r, b, op, n);
+    enum qs_err err = pir_need(r, op, n_in, n_out);
+    if (!err)
+        err = add_inputs(r, b, op, n);
     if (!err)
         err = add_attrs(r, op, n);
     return err ? err : add_outputs(r, b, op, n);
@@ -337,7 +339,7 @@ enum qs_err
 pir_op_plain(R *r, B *b, const struct pir_op *op)
 {
     struct pir_node n;
-    const enum qs_err err = pir_build(r, b, op, &n);
+    const enum qs_err err = pir_build(r, b, op, 0, 0, &n);
     if (!err)
         pir_emit(r, b, &n);
     return err;

@@ -182,6 +182,14 @@ pir_alias(R *r, B *b, struct pir_value *in, struct pir_value *out)
     return err;
 }
 
+enum qs_err
+pir_make_in_place(R *r, B *b, const char *type, struct pir_value *in, struct pir_value *out)
+{
+    int k = 0;
+    return pir_must_alias(b, in, out) ? pir_alias(r, b, in, out)
+                                      : pir_make_result(r, b, out, pir_stem(r, type), &k);
+}
+
 /* A variable of the type of `like`, of another element type. */
 enum qs_err
 pir_var_like(R *r, B *b, const char *type, const json_t *like, int32_t dtype, int32_t *var)

@@ -69,9 +69,9 @@ pir_op_full(R *r, B *b, const struct pir_op *op)
     int n_shape = 0, n_value = 0;
     enum qs_err err = pir_need(r, op, 0, 1);
     if (!err)
-        err = pir_nums(r, op, "shape", pir_attr(op, "shape"), &shape, &n_shape);
+        err = pir_attr_nums(r, op, "shape", &shape, &n_shape);
     if (!err)
-        err = pir_nums(r, op, "value", pir_attr(op, "value"), &value, &n_value);
+        err = pir_attr_nums(r, op, "value", &value, &n_value);
     if (err || n_value != 1)
         return err ? err : pir_malformed(r, op);
     struct pir_node n = pir_start(op->row->type);
@@ -121,7 +121,7 @@ pir_op_full_int_array(R *r, B *b, const struct pir_op *op)
     int n_value = 0;
     enum qs_err err = pir_need(r, op, 0, 1);
     if (!err)
-        err = pir_nums(r, op, "value", pir_attr(op, "value"), &value, &n_value);
+        err = pir_attr_nums(r, op, "value", &value, &n_value);
     if (err)
         return err;
     struct pir_node n = pir_start(op->row->type);
@@ -141,10 +141,10 @@ enum qs_err
 pir_op_assign_value(R *r, B *b, const struct pir_op *op)
 {
     struct pir_num *value = NULL;
-    int n_value = 0, k = 0;
+    int n_value = 0;
     enum qs_err err = pir_need(r, op, 0, 1);
     if (!err)
-        err = pir_nums(r, op, "values", pir_attr(op, "values"), &value, &n_value);
+        err = pir_attr_nums(r, op, "values", &value, &n_value);
     if (err)
         return err;
     struct pir_node n = pir_start(op->row->type);
@@ -153,9 +153,7 @@ pir_op_assign_value(R *r, B *b, const struct pir_op *op)
     if (!err)
         err = pir_add_attr(r, op, &n, "shape", 'I', pir_attr(op, "shape"));
     if (!err)
-        err = in && pir_must_alias(b, in, out)
-                  ? pir_alias(r, b, in, out)
-                  : pir_make_result(r, b, out, pir_stem(r, n.node.type), &k);
+        err = pir_make_in_place(r, b, n.node.type, in, out);
     out->made = true;
     if (!err)
         err = pir_add_value(r, b, &n, true, "Out", out);
@@ -170,9 +168,7 @@ enum qs_err
 pir_op_full_with_tensor(R *r, B *b, const struct pir_op *op)
 {
     struct pir_node n;
-    enum qs_err err = pir_need(r, op, 2, 1);
-    if (!err)
-        err = pir_build(r, b, op, &n);
+    enum qs_err err = pir_build(r, b, op, 2, 1, &n);
     if (err)
         return err;
     if (op->in[0]->num && op->in[0]->n_num == 1)

@@ -64,6 +64,36 @@ open_block(R *r, B *outer, const struct pir_op *op, int region, B *inner, const 
     return err;
 }
 
+/* How the operator that runs a block calls its slots. */
+static const struct flow {
+    const char *type, *reads, *cond, *scope, *flag;
+} flow_if = {"conditional_block", "Input", "Cond", "Scope", "is_scalar_condition"},
+  flow_while = {"while", "X", "Condition", "StepScopes", "is_test"};
+
+/* The block is complete: the node that runs it, in the block outside. */
+static enum qs_err
+close_block(R *r, B *b, B *inner, const struct flow *flow, int32_t cond, const int32_t *out,
+            int n_out)
+{
+    int32_t scope = -1;
+    int n_read = 0;
+    enum qs_err err = pir_finish(r, inner);
+    if (!err)
+        err = scope_var(r, b, flow->type, &scope);
+    if (err)
+        return err;
+    struct pir_node n = pir_start(flow->type);
+    const int32_t *read = outer_reads(r, inner->idx, &n_read);
+    pir_add_slot(r, &n, false, flow->cond, &cond, 1);
+    pir_add_slot(r, &n, false, flow->reads, read, n_read);
+    pir_add_slot(r, &n, true, "Out", out, n_out);
+    pir_add_slot(r, &n, true, flow->scope, &scope, 1);
+    pir_add_int(r, &n, flow->flag, QS_ATTR_BOOLEAN, 1);
+    pir_add_int(r, &n, "sub_block", QS_ATTR_BLOCK, inner->idx);
+    pir_emit(r, b, &n);
+    return QS_OK;
+}
+
 /* Region `i` as a conditional_block that leaves its results in `result`. */
 static enum qs_err
 branch(R *r, B *b, const struct pir_op *op, int i, int32_t cond, const int32_t *result)
@@ -71,7 +101,7 @@ branch(R *r, B *b, const struct pir_op *op, int i, int32_t cond, const int32_t *
     B inner;
     const json_t *json = NULL;
     struct pir_value **yield = NULL;
-    int n_yield = 0, n_read = 0;
+    int n_yield = 0;
     enum qs_err err = open_block(r, b, op, i, &inner, &json);
     if (!err)
         err = pir_read_ops(r, &inner, json_object_get(json, "ops"), &yield, &n_yield);
@@ -83,23 +113,7 @@ branch(R *r, B *b, const struct pir_op *op, int i, int32_t cond, const int32_t *
         if (!err)
             pir_emit_simple(r, &inner, "assign", "X", var, result[k]);
     }
-    int32_t scope = -1;
-    if (!err)
-        err = pir_finish(r, &inner);
-    if (!err)
-        err = scope_var(r, b, "conditional_block", &scope);
-    if (err)
-        return err;
-    struct pir_node n = pir_start("conditional_block");
-    const int32_t *read = outer_reads(r, inner.idx, &n_read);
-    pir_add_slot(r, &n, false, "Cond", &cond, 1);
-    pir_add_slot(r, &n, false, "Input", read, n_read);
-    pir_add_slot(r, &n, true, "Out", result, op->n_out);
-    pir_add_slot(r, &n, true, "Scope", &scope, 1);
-    pir_add_int(r, &n, "is_scalar_condition", QS_ATTR_BOOLEAN, 1);
-    pir_add_int(r, &n, "sub_block", QS_ATTR_BLOCK, inner.idx);
-    pir_emit(r, b, &n);
-    return QS_OK;
+    return err ? err : close_block(r, b, &inner, &flow_if, cond, result, op->n_out);
 }
 
 /* Two conditional blocks, on the condition and on its opposite, that write the same variables. */
@@ -197,8 +211,7 @@ pir_op_while_loop(R *r, B *b, const struct pir_op *op)
     B inner;
     const json_t *json = NULL;
     struct pir_value **yield = NULL;
-    int n_yield = 0, n_read = 0;
-    int32_t scope = -1;
+    int n_yield = 0;
     int32_t *var = qs_arena_calloc(&r->scratch, (size_t)op->n_in + 1, sizeof(*var));
     enum qs_err err = pir_need(r, op, 1, 0);
     if (!err)
@@ -210,20 +223,9 @@ pir_op_while_loop(R *r, B *b, const struct pir_op *op)
     if (!err)
         err = renew(r, &inner, op, var, yield, n_yield);
     if (!err)
-        err = pir_finish(r, &inner);
-    if (!err)
-        err = scope_var(r, b, "while", &scope);
+        err = close_block(r, b, &inner, &flow_while, *var, var + 1, op->n_out);
     if (err)
         return err;
-    struct pir_node n = pir_start("while");
-    const int32_t *read = outer_reads(r, inner.idx, &n_read);
-    pir_add_slot(r, &n, false, "X", read, n_read);
-    pir_add_slot(r, &n, false, "Condition", var, 1);
-    pir_add_slot(r, &n, true, "Out", var + 1, op->n_out);
-    pir_add_slot(r, &n, true, "StepScopes", &scope, 1);
-    pir_add_int(r, &n, "is_test", QS_ATTR_BOOLEAN, 1);
-    pir_add_int(r, &n, "sub_block", QS_ATTR_BLOCK, inner.idx);
-    pir_emit(r, b, &n);
     for (int i = 0; i < op->n_out; i++) {
         pir_bind(op->out[i], b, var[i + 1]);
         op->out[i]->made = true;

@@ -61,7 +61,7 @@ pir_op_pick(R *r, B *b, const struct pir_op *op)
     int n = 0;
     enum qs_err err = pir_need(r, op, 1, 1);
     if (!err)
-        err = pir_nums(r, op, "index", pir_attr(op, "index"), &num, &n);
+        err = pir_attr_nums(r, op, "index", &num, &n);
     if (err || n != 1)
         return err ? err : pir_malformed(r, op);
     return take_item(r, b, op, num->i, op->out[0]);
@@ -111,13 +111,12 @@ holder(R *r, B *b, int32_t *var, const char *name, enum qs_container container)
 static enum qs_err
 column(R *r, const struct pir_op *op, int otherwise, int64_t *col)
 {
-    const json_t *at = pir_attr(op, "col");
     struct pir_num *num = NULL;
     int n = 0;
     *col = otherwise;
-    if (!at)
+    if (!pir_attr(op, "col"))
         return QS_OK;
-    const enum qs_err err = pir_nums(r, op, "col", at, &num, &n);
+    const enum qs_err err = pir_attr_nums(r, op, "col", &num, &n);
     if (err || n != 1 || !num->is_int || num->i < 0 || num->i > INT32_MAX)
         return err ? err : pir_malformed(r, op);
     *col = num->i;
@@ -130,6 +129,17 @@ only_outside(R *r, const B *b, const struct pir_op *op)
     return b->outer
                ? qs_fail(r->cx, QS_ERR_UNSUPPORTED, _("operator '%s' in control flow"), op->name)
                : QS_OK;
+}
+
+static void
+add_port(R *r, const char *type, int32_t from, int32_t to, int64_t col, struct qs_node **list,
+         int *n_list, int *cap)
+{
+    struct pir_node n = pir_start(type);
+    pir_add_slot(r, &n, false, "X", &from, 1);
+    pir_add_slot(r, &n, true, "Out", &to, 1);
+    pir_add_int(r, &n, "col", QS_ATTR_INT, col);
+    pir_append(r, list, n_list, cap, &n, true);
 }
 
 enum qs_err
@@ -153,11 +163,7 @@ pir_op_data(R *r, B *b, const struct pir_op *op)
     pir_bind(op->out[0], b, var);
     op->out[0]->made = true;
     const int32_t from = holder(r, b, &r->feed_var, "feed", QS_FEED_MINIBATCH);
-    struct pir_node n = pir_start("feed");
-    pir_add_slot(r, &n, false, "X", &from, 1);
-    pir_add_slot(r, &n, true, "Out", &var, 1);
-    pir_add_int(r, &n, "col", QS_ATTR_INT, col);
-    pir_append(r, &r->feed, &r->n_feed, &r->cap_feed, &n, true);
+    add_port(r, "feed", from, var, col, &r->feed, &r->n_feed, &r->cap_feed);
     return QS_OK;
 }
 
@@ -176,11 +182,7 @@ pir_op_fetch(R *r, B *b, const struct pir_op *op)
     if (err)
         return err;
     const int32_t to = holder(r, b, &r->fetch_var, "fetch", QS_FETCH_LIST);
-    struct pir_node n = pir_start("fetch");
-    pir_add_slot(r, &n, false, "X", &var, 1);
-    pir_add_slot(r, &n, true, "Out", &to, 1);
-    pir_add_int(r, &n, "col", QS_ATTR_INT, col);
-    pir_append(r, &r->fetch, &r->n_fetch, &r->cap_fetch, &n, true);
+    add_port(r, "fetch", var, to, col, &r->fetch, &r->n_fetch, &r->cap_fetch);
     if (op->n_out > 0 && op->out[0]) {
         pir_bind(op->out[0], b, var);
         op->out[0]->made = true;

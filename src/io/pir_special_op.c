@@ -13,15 +13,13 @@ enum qs_err
 pir_op_assign_out(R *r, B *b, const struct pir_op *op)
 {
     int32_t from = -1;
-    int k = 0;
     enum qs_err err = pir_need(r, op, 2, 1);
     if (!err)
         err = pir_var(r, b, op->in[0], &from);
     if (err)
         return err;
     struct pir_value *out = op->out[0];
-    err = pir_must_alias(b, op->in[1], out) ? pir_alias(r, b, op->in[1], out)
-                                            : pir_make_result(r, b, out, pir_stem(r, "assign"), &k);
+    err = pir_make_in_place(r, b, "assign", op->in[1], out);
     if (err || out->item)
         return err ? err : pir_malformed(r, op);
     out->made = true;
@@ -29,7 +27,7 @@ pir_op_assign_out(R *r, B *b, const struct pir_op *op)
     return QS_OK;
 }
 
-static enum qs_err
+static void
 add_cast(R *r, B *b, int32_t from, int32_t to)
 {
     struct pir_node n = pir_start("cast");
@@ -38,7 +36,6 @@ add_cast(R *r, B *b, int32_t from, int32_t to)
     pir_add_int(r, &n, "in_dtype", QS_ATTR_INT, r->m->var[from].dtype);
     pir_add_int(r, &n, "out_dtype", QS_ATTR_INT, r->m->var[to].dtype);
     pir_emit(r, b, &n);
-    return QS_OK;
 }
 
 /* The classic operator gives int32. */
@@ -57,16 +54,15 @@ pir_op_shape64(R *r, B *b, const struct pir_op *op)
         return err ? err : pir_malformed(r, op);
     op->out[0]->made = true;
     pir_emit_simple(r, b, "shape", "Input", in, small);
-    return add_cast(r, b, small, op->out[0]->var);
+    add_cast(r, b, small, op->out[0]->var);
+    return QS_OK;
 }
 
 enum qs_err
 pir_op_cast(R *r, B *b, const struct pir_op *op)
 {
     struct pir_node n;
-    enum qs_err err = pir_need(r, op, 1, 1);
-    if (!err)
-        err = pir_build(r, b, op, &n);
+    enum qs_err err = pir_build(r, b, op, 1, 1, &n);
     if (err)
         return err;
     pir_add_int(r, &n, "in_dtype", QS_ATTR_INT, pir_dtype(op->in[0]->type));
@@ -79,9 +75,7 @@ enum qs_err
 pir_op_reduce(R *r, B *b, const struct pir_op *op)
 {
     struct pir_node n;
-    enum qs_err err = pir_need(r, op, 1, 1);
-    if (!err)
-        err = pir_build(r, b, op, &n);
+    enum qs_err err = pir_build(r, b, op, 1, 1, &n);
     if (err)
         return err;
     const struct qs_attr *dim = pir_find_attr(&n, "dim"), *out = pir_find_attr(&n, "out_dtype");
@@ -112,14 +106,12 @@ convert(R *r, B *b, struct pir_node *n, const char *slot, int32_t dtype)
             const int32_t from = var[i] = n->in[s].var[i];
             if (r->m->var[from].dtype == dtype)
                 continue;
-            enum qs_err err = pir_var_like(r, b, "cast", NULL, dtype, &var[i]);
+            const enum qs_err err = pir_var_like(r, b, "cast", NULL, dtype, &var[i]);
             if (err)
                 return err;
             r->m->var[var[i]].n_dims = r->m->var[from].n_dims;
             r->m->var[var[i]].dims = r->m->var[from].dims;
-            err = add_cast(r, b, from, var[i]);
-            if (err)
-                return err;
+            add_cast(r, b, from, var[i]);
         }
         n->in[s].var = var;
     }
@@ -130,7 +122,7 @@ enum qs_err
 pir_op_interp(R *r, B *b, const struct pir_op *op)
 {
     struct pir_node n;
-    enum qs_err err = pir_build(r, b, op, &n);
+    enum qs_err err = pir_build(r, b, op, 0, 0, &n);
     if (!err)
         err = convert(r, b, &n, "OutSize", QS_DTYPE_int32);
     if (!err)
@@ -146,9 +138,7 @@ pir_op_arange(R *r, B *b, const struct pir_op *op)
 {
     static const char *const slots[] = {"Start", "End", "Step"};
     struct pir_node n;
-    enum qs_err err = pir_need(r, op, 3, 1);
-    if (!err)
-        err = pir_build(r, b, op, &n);
+    enum qs_err err = pir_build(r, b, op, 3, 1, &n);
     for (size_t i = 0; i < QS_LEN(slots) && !err; i++)
         err = convert(r, b, &n, slots[i], pir_dtype(op->out[0]->type));
     if (!err)
@@ -161,7 +151,7 @@ enum qs_err
 pir_op_deformable(R *r, B *b, const struct pir_op *op)
 {
     struct pir_node n;
-    const enum qs_err err = pir_build(r, b, op, &n);
+    const enum qs_err err = pir_build(r, b, op, 0, 0, &n);
     if (err)
         return err;
     if (!pir_in_slot(&n, "Mask"))
@@ -196,7 +186,7 @@ enum qs_err
 pir_op_slice(R *r, B *b, const struct pir_op *op)
 {
     struct pir_node n;
-    const enum qs_err err = pir_build(r, b, op, &n);
+    const enum qs_err err = pir_build(r, b, op, 0, 0, &n);
     if (err)
         return err;
     set_infer_flags(r, &n);
@@ -225,7 +215,7 @@ enum qs_err
 pir_op_strided_slice(R *r, B *b, const struct pir_op *op)
 {
     struct pir_node n;
-    const enum qs_err err = pir_build(r, b, op, &n);
+    const enum qs_err err = pir_build(r, b, op, 0, 0, &n);
     if (err)
         return err;
     set_infer_flags(r, &n);
@@ -242,15 +232,12 @@ pir_op_set_value(R *r, B *b, const struct pir_op *op)
     struct pir_node n;
     struct pir_num *value = NULL;
     int n_value = 0;
-    enum qs_err err = pir_need(r, op, 1, 1);
-    if (!err)
-        err = pir_build(r, b, op, &n);
+    enum qs_err err = pir_build(r, b, op, 1, 1, &n);
     if (err)
         return err;
     const int32_t dtype = pir_dtype(op->in[0]->type);
-    const json_t *at = pir_attr(op, "values");
-    if (at)
-        err = pir_nums(r, op, "values", at, &value, &n_value);
+    if (pir_attr(op, "values"))
+        err = pir_attr_nums(r, op, "values", &value, &n_value);
     if (!err)
         pir_add_scalars(r, &n, "values", dtype, value, n_value);
     pir_add_int(r, &n, "dtype", QS_ATTR_INT, dtype);
