@@ -47,7 +47,7 @@ $rules
 EOF2
 
 # A folder with sources that has no rule would go unchecked.
-unruled=$(cd "$top" && find . -name '*.c' ! -path './tests/*' ! -path './build*' ! -path './.*' ! -path './qslim-*' |
+unruled=$(cd "$top" && find . -name '*.c' ! -path './tests/*' ! -path './build*' ! -path './_build*' ! -path './.*' ! -path './qslim-*' |
     sed 's|^\./||' | while read -r f; do
     printf '%s\n' "$rules" | while read -r folder rest; do
         [ -n "$folder" ] || continue

@@ -288,7 +288,7 @@ make_chain(int n, int64_t side)
 static struct qs_model *
 make_large(void)
 {
-    return make_chain(24, 512);
+    return make_chain(16, 384);
 }
 
 /* An operator nobody knows reads one weight, nobody reads another. */
@@ -529,7 +529,7 @@ static const struct test_model all[] = {
     {"small", "conv2d, relu, flatten, mul, bias", make_small},
     {"matmul", "matmul_v2 plain and transposed, a weight read twice", make_matmul},
     {"lite", "depthwise_conv2d, relu6, swish, flatten", make_lite},
-    {"large", "24 layers of 512 x 512", make_large},
+    {"large", "16 layers of 384 x 384", make_large},
     {"unknown", "a weight of an unknown operator, one that nobody reads", make_unknown},
     {"nan", "a NaN and an infinity in conv.w", make_nan},
     {"zero", "conv.w is all zero", make_zero},

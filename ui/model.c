@@ -9,6 +9,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "model/op.h"
+#include "ui/text.h"
 
 /* The slot of its weight when the operator has one, else the first parameter it reads that is no
  * bias, else any. */
@@ -52,32 +53,13 @@ list_ops(struct ui_model *m)
     }
 }
 
-/* "folder/model.pdmodel" as "folder" when the file has a common name, else as the file. */
-static char *
-short_name(const char *path)
-{
-    static const char *const common[] = {"model.pdmodel", "inference.pdmodel", "__model__",
-                                         "inference.json"};
-    const char *base = strrchr(path, '/');
-    base = base ? base + 1 : path;
-    for (size_t i = 0; i < QS_LEN(common); i++) {
-        const char *folder = base - 1;
-        if (strcmp(base, common[i]) != 0 || base - path < 2)
-            continue;
-        while (folder > path && folder[-1] != '/')
-            folder--;
-        return strndup(folder, (size_t)(base - 1 - folder));
-    }
-    return strdup(base);
-}
-
 struct ui_model *
 ui_model_new(struct qs_opened *o)
 {
     struct ui_model *m = qs_xcalloc(1, sizeof(*m));
     m->refs = 1;
     m->opened = o;
-    m->name = short_name(o->path);
+    m->name = ui_short_name(o->path);
     m->layer_of_var = qs_xmalloc(((size_t)o->model->n_var + 1) * sizeof(*m->layer_of_var));
     for (int i = 0; i < o->model->n_var; i++)
         m->layer_of_var[i] = -1;

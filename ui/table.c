@@ -8,6 +8,10 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "base/pattern.h"
+
+/* Rows between two looks at the clock. */
+enum { ROWS_PER_LOOK = 64 };
 
 void
 ui_table_init(struct ui_table *t, const struct ui_column *col, int n_col, void *arg)
@@ -145,6 +149,7 @@ ui_table_refilter(struct ui_table *t)
     const int row = ui_table_row(t);
     t->scan = 0;
     t->n_shown = 0;
+    t->seek_left = 0;
     t->range_from = -1;
     ui_table_work(t, ui_now_ms() + 8);
     sort_now(t);
@@ -153,13 +158,16 @@ ui_table_refilter(struct ui_table *t)
     clamp_cursor(t);
 }
 
+static void seek(struct ui_table *t, int64_t deadline_ms);
+
 bool
 ui_table_work(struct ui_table *t, int64_t deadline_ms)
 {
-    enum { ROWS_PER_LOOK = 64 };
     struct qs_str text;
+    if (t->seek_left > 0)
+        seek(t, deadline_ms);
     if (t->scan >= t->n_rows)
-        return false;
+        return t->seek_left > 0;
     qs_str_init(&text);
     while (t->scan < t->n_rows) {
         if (t->filter.text && t->scan % ROWS_PER_LOOK == 0 && ui_now_ms() > deadline_ms)
@@ -248,23 +256,38 @@ ui_table_set_search(struct ui_table *t, const char *text, char *why)
     return set_match(&t->search, text, why);
 }
 
+/* Goes on until a row was found, all were looked at, or it is time. */
+static void
+seek(struct ui_table *t, int64_t deadline_ms)
+{
+    struct qs_str text;
+    qs_str_init(&text);
+    for (int done = 1; t->seek_left > 0; done++) {
+        const int i = t->n_shown - --t->seek_left; /* rows from the cursor */
+        const int at = ((t->cursor + t->seek_step * i) % t->n_shown + t->n_shown) % t->n_shown;
+        if (row_matches(t, &t->search, t->order[at], &text)) {
+            t->cursor = at;
+            t->seek_left = 0;
+            break;
+        }
+        t->missed = t->seek_left == 0;
+        if (done % ROWS_PER_LOOK == 0 && ui_now_ms() > deadline_ms)
+            break;
+    }
+    qs_str_release(&text);
+}
+
 bool
 ui_table_search(struct ui_table *t, int step)
 {
-    struct qs_str text;
-    bool found = false;
     if (!t->search.text || t->n_shown == 0)
         return false;
-    qs_str_init(&text);
-    for (int i = 1; i <= t->n_shown && !found; i++) {
-        const int at = ((t->cursor + step * i) % t->n_shown + t->n_shown) % t->n_shown;
-        if (row_matches(t, &t->search, t->order[at], &text)) {
-            t->cursor = at;
-            found = true;
-        }
-    }
-    qs_str_release(&text);
-    return found;
+    t->seek_left = t->n_shown;
+    t->seek_step = step;
+    seek(t, ui_now_ms() + 8);
+    const bool none = t->missed;
+    t->missed = false;
+    return !none;
 }
 
 static void
@@ -334,6 +357,7 @@ ui_table_act(struct ui_table *t, enum ui_action act)
         {UI_ACT_LAST, t->n_shown - 1},
     };
     bool done = true;
+    t->seek_left = 0;
     for (size_t i = 0; i < QS_LEN(move); i++)
         if (move[i].act == act) {
             t->cursor = move[i].cursor;
@@ -587,7 +611,7 @@ ui_table_status(const struct ui_table *t, struct qs_str *out)
         qs_str_printf(out, _("%d of %d rows"), t->n_shown, t->n_rows);
     if (t->filter.text)
         qs_str_printf(out, _(", filter '%s'"), t->filter.text);
-    if (t->scan < t->n_rows)
+    if (t->scan < t->n_rows || t->seek_left > 0)
         qs_str_add(out, _(" (looking)"));
     if (t->sort >= 0)
         qs_str_printf(out, _(", by %s%s"), _(t->col[t->sort].title),

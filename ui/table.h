@@ -62,6 +62,8 @@ struct ui_table {
     bool (*hidden)(void *arg, int row); /* rows left out whatever the filter; or NULL */
     int scan;                           /* next row to look at while filtering; n_rows: done */
     bool stale;                         /* sort again before drawing */
+    int seek_left, seek_step;           /* rows a search has still to look at, and its direction */
+    bool missed;                        /* a search found nothing */
     /* where things were drawn, for the mouse */
     struct ui_rect body;
     int col_x[UI_MOST_COLUMNS], col_w[UI_MOST_COLUMNS]; /* w 0: not shown */
@@ -74,8 +76,8 @@ void ui_table_set_rows(struct ui_table *t, int n_rows);
 /* Values changed, or what is hidden did: sort (and filter) again; the cursor stays on its row. */
 void ui_table_refresh(struct ui_table *t);
 void ui_table_refilter(struct ui_table *t);
-/* Goes on with a filter over many rows until `deadline_ms` of the monotonic clock; true: there is
- * more to do. */
+/* Goes on with a filter or a search over many rows until `deadline_ms` of the monotonic clock;
+ * true: there is more to do. */
 bool ui_table_work(struct ui_table *t, int64_t deadline_ms);
 int64_t ui_now_ms(void);
 
@@ -90,7 +92,8 @@ int ui_table_find_column(const struct ui_table *t, const char *name);
 /* NULL or "": no filter. False: the pattern is not one, `why` (128 bytes) says so. */
 bool ui_table_set_filter(struct ui_table *t, const char *text, char *why);
 bool ui_table_set_search(struct ui_table *t, const char *text, char *why);
-/* Next row found after the cursor (step 1) or before it (-1); false: none. */
+/* Next row found after the cursor (step 1) or before it (-1); false: none. Over many rows it goes
+ * on in ui_table_work (true was returned); t->missed is then set when there was none. */
 bool ui_table_search(struct ui_table *t, int step);
 
 /* An action of UI_IN_LIST that needs no text; false: not one of them. */

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "ui/table.h"
 
 void
@@ -53,12 +54,42 @@ ui_add_decibel(struct qs_str *out, double db)
         qs_str_printf(out, "%.1f", db);
 }
 
+/* The program stays in the folder it was started in. */
+static const char *
+working_folder(size_t *n)
+{
+    static char here[PATH_MAX];
+    static size_t length;
+    if (!here[0] && getcwd(here, sizeof(here)))
+        length = strlen(here);
+    *n = length;
+    return here;
+}
+
 const char *
 ui_below_here(const char *path)
 {
-    char here[PATH_MAX];
-    const size_t n = getcwd(here, sizeof(here)) ? strlen(here) : 0;
+    size_t n;
+    const char *here = working_folder(&n);
     return n > 1 && strncmp(path, here, n) == 0 && path[n] == '/' ? path + n + 1 : path;
+}
+
+char *
+ui_short_name(const char *path)
+{
+    static const char *const common[] = {"model.pdmodel", "inference.pdmodel", "__model__",
+                                         "inference.json"};
+    const char *base = strrchr(path, '/');
+    base = base ? base + 1 : path;
+    for (size_t i = 0; i < QS_LEN(common); i++) {
+        const char *folder = base - 1;
+        if (strcmp(base, common[i]) != 0 || base - path < 2)
+            continue;
+        while (folder > path && folder[-1] != '/')
+            folder--;
+        return qs_xasprintf("%.*s", (int)(base - 1 - folder), folder);
+    }
+    return qs_xstrdup(base);
 }
 
 int

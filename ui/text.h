@@ -17,6 +17,8 @@ void ui_add_seconds(struct qs_str *out, double seconds);
 void ui_add_decibel(struct qs_str *out, double db);
 /* A path relative to the working folder when it lies below it; points into `path`. */
 const char *ui_below_here(const char *path);
+/* "folder/model.pdmodel" as "folder" when the file has a common name, else the file; malloc. */
+char *ui_short_name(const char *path);
 /* Order of numbers; NaN, no value, is UI_LAST behind all (table.h). */
 int ui_compare(double a, double b);
 

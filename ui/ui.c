@@ -169,8 +169,8 @@ ui_go(struct ui *ui, enum ui_view_id view)
     open_view(ui, view);
 }
 
-static struct ui_table *
-focused_table(const struct ui *ui)
+struct ui_table *
+ui_focused_table(const struct ui *ui)
 {
     const struct ui_view *v = ui_views[ui->view].view;
     return v->table && ui->state[ui->view] ? v->table(ui->state[ui->view]) : NULL;
@@ -179,7 +179,7 @@ focused_table(const struct ui *ui)
 unsigned
 ui_where(const struct ui *ui)
 {
-    return 1U << ui->view | (focused_table(ui) ? UI_IN_LIST : 0U) | UI_IN_ALL;
+    return 1U << ui->view | (ui_focused_table(ui) ? UI_IN_LIST : 0U) | UI_IN_ALL;
 }
 
 bool
@@ -214,7 +214,7 @@ act_quit(struct ui *ui, const char *arg)
 static void
 act_back(struct ui *ui, const char *arg)
 {
-    struct ui_table *t = focused_table(ui);
+    struct ui_table *t = ui_focused_table(ui);
     (void)arg;
     if (t && t->range_from >= 0) {
         t->range_from = -1;
@@ -354,6 +354,13 @@ act_global(struct ui *ui, enum ui_action act, const char *arg)
     return false;
 }
 
+static void
+say_missed(struct ui *ui, struct ui_table *t)
+{
+    t->missed = false;
+    ui_say(ui, UI_CAUTION, _("'%s' is in no row"), t->search.text ? t->search.text : "");
+}
+
 /* Actions of lists that take text. */
 static bool
 act_list(struct ui *ui, struct ui_table *t, enum ui_action act, const char *arg)
@@ -378,7 +385,7 @@ act_list(struct ui *ui, struct ui_table *t, enum ui_action act, const char *arg)
     }
     if (act == UI_ACT_SEARCH || act == UI_ACT_SEARCH_NEXT || act == UI_ACT_SEARCH_PREV) {
         if (!ui_table_search(t, act == UI_ACT_SEARCH_PREV ? -1 : 1))
-            ui_say(ui, UI_CAUTION, _("'%s' is in no row"), t->search.text ? t->search.text : "");
+            say_missed(ui, t);
         return true;
     }
     return ui_table_act(t, act);
@@ -398,7 +405,7 @@ static bool
 ask_argument(struct ui *ui, enum ui_action act)
 {
     const struct ui_action_row *row = &ui_actions[act];
-    const struct ui_table *t = focused_table(ui);
+    const struct ui_table *t = ui_focused_table(ui);
     if (!row->arg || (row->arg[0] == '[' && act != UI_ACT_FILTER))
         return false;
     char label[160];
@@ -422,7 +429,7 @@ ui_act(struct ui *ui, enum ui_action act, const char *arg)
         return true;
     if (v->act && v->act(ui, ui->state[ui->view], act, arg))
         return true;
-    struct ui_table *t = focused_table(ui);
+    struct ui_table *t = ui_focused_table(ui);
     if (t && act_list(ui, t, act, arg))
         return true;
     return act_global(ui, act, arg);
@@ -453,7 +460,7 @@ static void
 mouse(struct ui *ui, const struct ui_key *key)
 {
     const struct ui_view *v = ui_views[ui->view].view;
-    struct ui_table *t = focused_table(ui);
+    struct ui_table *t = ui_focused_table(ui);
     bool enter = false;
     if (v->mouse && v->mouse(ui, ui->state[ui->view], key))
         return;
@@ -564,6 +571,16 @@ ui_pump(struct ui *ui)
         ui_emit(ui, UI_EVENT_JOB);
 }
 
+/* Goes on with what a list has to look through; true: there is more. */
+static bool
+work_on(struct ui *ui, struct ui_table *t, int ms)
+{
+    const bool more = ui_table_work(t, ui_now_ms() + ms);
+    if (t->missed)
+        say_missed(ui, t);
+    return more;
+}
+
 void
 ui_wait_idle(struct ui *ui)
 {
@@ -575,145 +592,9 @@ ui_wait_idle(struct ui *ui)
         take_signals(ui);
         ui_pump(ui);
     }
-    struct ui_table *t = focused_table(ui);
-    while (t && ui_table_work(t, ui_now_ms() + 1000))
+    struct ui_table *t = ui_focused_table(ui);
+    while (t && work_on(ui, t, 1000))
         ;
-}
-
-/* Drawing */
-
-/* Tabs; on a narrow screen only the one that shows. Returns the column behind them. */
-static int
-draw_tabs(struct ui *ui, int x)
-{
-    struct ui_screen *s = ui->screen;
-    int need = x;
-    for (int v = 0; v < UI_N_VIEWS; v++)
-        need += 2 + ui_width(_(ui_views[v].title));
-    for (int v = 0; v < UI_N_VIEWS; v++) {
-        const bool here = (enum ui_view_id)v == ui->view;
-        if (!here && need >= s->w)
-            continue;
-        ui_put(s, 0, x, 1, UI_TAB, here ? "[" : x && v && (int)ui->view == v - 1 ? "]" : " ");
-        x += 1 + ui_putf(s, 0, x + 1, s->w - x - 1, here ? UI_TAB : UI_BAR, "%d%s", v + 1,
-                         _(ui_views[v].title));
-        if (here)
-            ui_put(s, 0, x, 1, UI_TAB, "]");
-    }
-    return x + 1;
-}
-
-static void
-draw_header(struct ui *ui)
-{
-    struct ui_screen *s = ui->screen;
-    ui_put_char(s, 0, 0, s->w, UI_BAR, ' ', ' ');
-    const int x = draw_tabs(ui, ui_put(s, 0, 0, s->w, UI_TAB, "qslim "));
-    const char *name = ui->opening ? _("opening ...") : ui->model ? ui->model->name : _("no model");
-    const int want = ui_width(name) + 1, left = s->w - x - 1;
-    if (left > 3)
-        ui_put(s, 0, want <= left ? s->w - want : x, left, UI_TAB, name);
-}
-
-static void
-draw_status(struct ui *ui, int y)
-{
-    const struct ui_view *v = ui_views[ui->view].view;
-    const struct ui_table *t = focused_table(ui);
-    struct qs_str line;
-    qs_str_init(&line);
-    if (v->status)
-        v->status(ui, ui->state[ui->view], &line);
-    if (t) {
-        qs_str_add(&line, line.n ? "  " : "");
-        ui_table_status(t, &line);
-    }
-    ui_put(ui->screen, y, 1, ui->screen->w - 1, UI_DIM, line.s);
-    qs_str_release(&line);
-}
-
-static int
-draw_hint(struct ui_screen *s, int y, int x, enum ui_action act)
-{
-    char name[16];
-    const char *key = ui_action_first_key(act, name, sizeof(name));
-    const char *word = _(ui_actions[act].hint ? ui_actions[act].hint : ui_actions[act].help);
-    if (x + ui_width(key) + ui_width(word) + 2 >= s->w)
-        return x;
-    x += ui_put(s, y, x, s->w - x, UI_KEY, key);
-    x += 1 + ui_put(s, y, x + 1, s->w - x - 1, UI_DIM, word);
-    return x + 2;
-}
-
-/* The keys that matter here, as many as there is room for. */
-static void
-draw_hints(struct ui *ui, int y)
-{
-    struct ui_screen *s = ui->screen;
-    const unsigned here = 1U << ui->view, where = ui_where(ui);
-    int x = draw_hint(s, y, 1, UI_ACT_VIEW_HELP);
-    for (int a = 0; a < UI_N_ACTIONS; a++)
-        if (ui_actions[a].hint && (ui_actions[a].where & here))
-            x = draw_hint(s, y, x, (enum ui_action)a);
-    for (int a = 0; a < UI_N_ACTIONS; a++)
-        if (ui_actions[a].hint && a != UI_ACT_VIEW_HELP && !(ui_actions[a].where & here) &&
-            (ui_actions[a].where & where))
-            x = draw_hint(s, y, x, (enum ui_action)a);
-}
-
-/* What runs: "statistics 34 %" at the right end of the footer. */
-static void
-draw_running(struct ui *ui, int y)
-{
-    struct ui_screen *s = ui->screen;
-    char line[128];
-    for (int i = ui->n_tasks - 1; i >= 0; i--) {
-        const struct ui_task *t = ui->task[i];
-        if (t->job.state != QS_JOB_RUNNING || t->over)
-            continue;
-        if (t->job.total > 0)
-            snprintf(line, sizeof(line), " %.60s %d %% ", t->title,
-                     (int)(100.0 * (double)t->job.done / (double)t->job.total));
-        else
-            snprintf(line, sizeof(line), " %.60s ", t->title);
-        const int w = ui_width(line);
-        if (w < s->w / 2)
-            ui_put(s, y, s->w - w, w, UI_BAR, line);
-        return;
-    }
-}
-
-static int
-draw_footer(struct ui *ui, int y)
-{
-    struct ui_screen *s = ui->screen;
-    if (ui->prompt.active)
-        return ui_prompt_draw(&ui->prompt, s, y);
-    if (ui->message[0])
-        ui_put(s, y, 1, s->w - 2, ui->message_item, ui->message);
-    else
-        draw_hints(ui, y);
-    draw_running(ui, y);
-    return -1;
-}
-
-void
-ui_draw(struct ui *ui)
-{
-    struct ui_screen *s = ui->screen;
-    ui_clear(s);
-    /* with few rows the list matters more than what frames it */
-    const int top = s->h >= 6 ? 2 : s->h >= 4 ? 1 : 0;
-    const int foot = s->h >= 2 ? 1 : 0;
-    const struct ui_rect body = {top, 0, s->h - top - foot, s->w};
-    ui_views[ui->view].view->draw(ui, ui->state[ui->view], body);
-    if (top > 0)
-        draw_header(ui);
-    if (top > 1)
-        draw_status(ui, 1);
-    const int x = foot || ui->prompt.active ? draw_footer(ui, s->h - 1) : -1;
-    ui_flush(s, x >= 0 ? s->h - 1 : -1, x);
-    ui->dirty = false;
 }
 
 static bool
@@ -760,8 +641,8 @@ ui_loop(struct ui *ui)
     int64_t last_draw_ms = 0;
     catch_signals();
     while (!ui->quit) {
-        struct ui_table *t = focused_table(ui);
-        const bool more = t && ui_table_work(t, ui_now_ms() + 8);
+        struct ui_table *t = ui_focused_table(ui);
+        const bool more = t && work_on(ui, t, 8);
         ui->dirty = ui->dirty || more;
         struct pollfd pfd[3] = {{.fd = ui_screen_fd(ui->screen), .events = POLLIN},
                                 {.fd = qs_worker_fd(ui->worker), .events = POLLIN},
@@ -781,123 +662,6 @@ ui_loop(struct ui *ui)
     release_signals();
 }
 
-/* The plan */
-
-void
-ui_plan_changed(struct ui *ui)
-{
-    if (ui->model) {
-        ui_model_decide(ui->model, &ui->plan.now);
-        ui_task_sqnr(ui);
-    }
-    ui_emit(ui, UI_EVENT_PLAN);
-}
-
-bool
-ui_plan_set(struct ui *ui, const struct qs_opt *opt, const char *text)
-{
-    struct qs_ctx cx;
-    qs_ctx_init(&cx);
-    ui_plan_keep(&ui->plan);
-    if (qs_opt_set(&cx, opt, text, &ui->plan.now) != QS_OK) {
-        ui_plan_forget(&ui->plan);
-        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
-        return false;
-    }
-    ui_plan_changed(ui);
-    return true;
-}
-
-/* In single quotes for a shell when it has anything but plain characters. */
-static void
-add_quoted(struct qs_str *out, const char *s)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-./:=,+@%";
-    if (*s && strspn(s, plain) == strlen(s)) {
-        qs_str_add(out, s);
-        return;
-    }
-    qs_str_add(out, "'");
-    for (; *s; s++)
-        if (*s == '\'')
-            qs_str_add(out, "'\\''");
-        else
-            qs_str_addn(out, s, 1);
-    qs_str_add(out, "'");
-}
-
-void
-ui_plan_command(const struct ui *ui, struct qs_str *out)
-{
-    qs_str_add(out, "qslim quantize ");
-    if (ui->model)
-        add_quoted(out, ui_below_here(ui->model->opened->path));
-    else
-        qs_str_add(out, "MODEL");
-    qs_str_add(out, " -o FOLDER");
-    if (ui->model && ui->model->opened->params) {
-        qs_str_add(out, " --params ");
-        add_quoted(out, ui->model->opened->params);
-    }
-    qs_plan_print_command(&ui->plan.now, out);
-}
-
-void
-ui_rule_pattern_add(struct ui *ui, const char *pattern, const char *what)
-{
-    struct qs_ctx cx;
-    struct qs_rule rule;
-    char *text = qs_xasprintf("%s=%s", pattern, what);
-    qs_ctx_init(&cx);
-    if (qs_rule_parse(&cx, text, &rule) != QS_OK) {
-        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
-        free(text);
-        return;
-    }
-    qs_rule_release(&rule);
-    free(text);
-    ui_plan_keep(&ui->plan);
-    ui_plan_add_rule(&ui->plan.now, pattern, what);
-    ui_plan_changed(ui);
-    if (ui->model && ui->model->why[0])
-        ui_say(ui, UI_BAD, "%s", ui->model->why);
-}
-
-static bool
-all_have_rule(const struct ui *ui, char *const *pattern, int n, const char *what)
-{
-    for (int i = 0; i < n; i++)
-        if (!ui_plan_has_rule(&ui->plan.now, pattern[i], what))
-            return false;
-    return true;
-}
-
-void
-ui_rule_layers(struct ui *ui, const int *layer, int n, const char *what)
-{
-    if (!ui->model || n == 0)
-        return;
-    char **pattern = qs_xcalloc((size_t)n, sizeof(*pattern));
-    for (int i = 0; i < n; i++)
-        pattern[i] = ui_rule_pattern(ui_layer_name(ui->model, layer[i]));
-    const bool take_back = !what || all_have_rule(ui, pattern, n, what);
-    ui_plan_keep(&ui->plan);
-    for (int i = 0; i < n; i++) {
-        if (take_back)
-            ui_plan_drop_rules(&ui->plan.now, pattern[i]);
-        else
-            ui_plan_add_rule(&ui->plan.now, pattern[i], what);
-        free(pattern[i]);
-    }
-    free(pattern);
-    ui_plan_changed(ui);
-    if (take_back)
-        ui_say(ui, UI_DIM, _("rules of %d layers taken back"), n);
-    else
-        ui_say(ui, UI_DIM, _("rule '%s' for %d layers"), what, n);
-}
-
 void
 ui_show_op(struct ui *ui, int op, int layer)
 {
@@ -906,73 +670,4 @@ ui_show_op(struct ui *ui, int op, int layer)
     if (ui->model && layer >= 0)
         ui_task_look(ui, layer);
     ui_emit(ui, UI_EVENT_LOOK);
-}
-
-static void
-save_plan(struct ui *ui, const char *path)
-{
-    struct qs_ctx cx;
-    struct qs_writer *w = NULL;
-    struct qs_str text;
-    qs_ctx_init(&cx);
-    qs_str_init(&text);
-    qs_plan_print(&ui->plan.now, &text);
-    enum qs_err err = qs_writer_open(&cx, path, 1, &w);
-    if (!err)
-        err = qs_writer_put(&cx, w, text.s, text.n);
-    if (!err)
-        err = qs_writer_finish(&cx, w);
-    if (!err)
-        err = qs_writer_commit(&cx, w, NULL);
-    qs_writer_free(w);
-    qs_str_release(&text);
-    if (err)
-        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
-    else
-        ui_say(ui, UI_GOOD, _("plan written to '%s'"), path);
-}
-
-static void
-load_plan(struct ui *ui, const char *path)
-{
-    enum { LARGEST = 1 << 20 };
-    struct qs_ctx cx;
-    char *text = NULL;
-    size_t n;
-    qs_ctx_init(&cx);
-    ui_plan_keep(&ui->plan);
-    enum qs_err err = qs_read_text(&cx, path, _("plan"), LARGEST, &text, &n);
-    qs_plan_release(&ui->plan.now);
-    qs_plan_init(&ui->plan.now);
-    if (!err)
-        err = qs_plan_parse(&cx, text, path, &ui->plan.now);
-    free(text);
-    if (err) {
-        ui_plan_forget(&ui->plan);
-        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
-        return;
-    }
-    ui_plan_changed(ui);
-    ui_say(ui, UI_GOOD, _("plan read from '%s'"), path);
-}
-
-bool
-ui_plan_act(struct ui *ui, enum ui_action act, const char *arg)
-{
-    if (act == UI_ACT_UNDO || act == UI_ACT_REDO) {
-        const bool undo = act == UI_ACT_UNDO;
-        if (undo ? ui_plan_undo(&ui->plan) : ui_plan_redo(&ui->plan))
-            ui_plan_changed(ui);
-        else
-            ui_say(ui, UI_DIM, undo ? _("nothing to undo") : _("nothing to do again"));
-    } else if (act == UI_ACT_RUN) {
-        ui_task_quantize(ui, arg, false);
-    } else if (act == UI_ACT_SAVE_PLAN) {
-        save_plan(ui, arg);
-    } else if (act == UI_ACT_LOAD_PLAN) {
-        load_plan(ui, arg);
-    } else {
-        return false;
-    }
-    return true;
 }

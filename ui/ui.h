@@ -83,6 +83,8 @@ void ui_say(struct ui *ui, enum ui_item item, const char *fmt, ...)
 void ui_log(struct ui *ui, enum ui_item item, const char *text);
 
 void ui_go(struct ui *ui, enum ui_view_id view);
+/* The list that has the keys; NULL: none. */
+struct ui_table *ui_focused_table(const struct ui *ui);
 void ui_emit(struct ui *ui, enum ui_event ev);
 
 /* The plan changed (after ui_plan_keep): decides, asks for SQNR, tells the views. */

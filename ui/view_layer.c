@@ -598,12 +598,17 @@ table(void *state)
     return &((struct state *)state)->table;
 }
 
+/* The line under the cursor, which may have been cut. */
 static void
 status(struct ui *ui, void *state, struct qs_str *out)
 {
-    (void)state;
-    if (ui->model && ui->layer >= 0)
-        qs_str_add(out, ui_layer_name(ui->model, ui->layer));
+    struct state *st = state;
+    const int row = ui_table_row(&st->table);
+    (void)ui;
+    if (row < 0)
+        return;
+    text_name(NULL, st, row, out);
+    qs_str_printf(out, "%s%s;", *st->line[row].value ? ": " : "", st->line[row].value);
 }
 
 const struct ui_view ui_view_layer = {

@@ -70,7 +70,7 @@ text_number(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     else if (c->data == STARTED)
         ui_add_time(out, v);
     else
-        qs_str_printf(out, "%.0f", v);
+        qs_str_printf(out, "%lld", (long long)v);
 }
 
 /* Texts by column->data. */
@@ -96,17 +96,14 @@ compare_text(const struct ui_column *c, void *arg, int a, int b)
     return strcmp(text_of(at(arg, a), c->data), text_of(at(arg, b), c->data));
 }
 
-/* The folder of a model says more than "model.pdmodel". */
 static void
 text_model(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
-    const char *path = at(arg, row)->model_path ? at(arg, row)->model_path : "";
-    const char *base = strrchr(path, '/');
-    const char *from = base ? base : path;
+    const char *path = at(arg, row)->model_path;
+    char *name = ui_short_name(path ? path : "");
     (void)c;
-    while (from > path && from[-1] != '/')
-        from--;
-    qs_str_add(out, from);
+    qs_str_add(out, name);
+    free(name);
 }
 
 static int

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -45,6 +46,29 @@ start(char *const *argv, int *fd)
     return pid;
 }
 
+/* Waits for more to read; ends `pid` when the user asked to stop: kindly first, then surely. */
+static bool
+wait_for_more(struct qs_ctx *cx, int fd, pid_t pid, int *asked)
+{
+    enum { EVERY_MS = 50, PATIENCE = 20 };
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        const int n = poll(&p, 1, EVERY_MS);
+        if (n > 0)
+            return true;
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (!atomic_load(&cx->cancel))
+            continue;
+        if (*asked == 0)
+            kill(pid, SIGTERM);
+        if (++*asked <= PATIENCE)
+            continue;
+        kill(pid, SIGKILL); /* and its children may keep the pipe open: it is not waited for */
+        return false;
+    }
+}
+
 /* Keeps the last part of what the program says: the verdict is at its end. */
 static void
 read_tail(struct qs_ctx *cx, int fd, pid_t pid, struct qs_str *out)
@@ -52,9 +76,10 @@ read_tail(struct qs_ctx *cx, int fd, pid_t pid, struct qs_str *out)
     enum { KEEP = 4096 };
     char chunk[1024];
     ssize_t n;
-    while ((n = read(fd, chunk, sizeof(chunk))) > 0 || (n < 0 && errno == EINTR)) {
-        if (atomic_load(&cx->cancel))
-            kill(pid, SIGTERM);
+    int asked = 0;
+    while (wait_for_more(cx, fd, pid, &asked) && (n = read(fd, chunk, sizeof(chunk))) != 0) {
+        if (n < 0 && errno != EINTR)
+            break;
         if (n < 0)
             continue;
         qs_str_addn(out, chunk, (size_t)n);
@@ -70,13 +95,16 @@ read_tail(struct qs_ctx *cx, int fd, pid_t pid, struct qs_str *out)
 static char *
 last_lines(const char *s, int most)
 {
+    enum { LONGEST = 600 }; /* so that a message holds it with its beginning */
     const char *from = s + strlen(s);
     while (from > s && (from[-1] == '\n' || from[-1] == ' '))
         from--;
     const char *end = from;
-    for (int lines = 0; from > s; from--)
+    for (int lines = 0; from > s && end - from < LONGEST; from--)
         if (from[-1] == '\n' && ++lines == most)
             break;
+    while (from > s && ((unsigned char)*from & 0xC0) == 0x80)
+        from++; /* not the middle of a character */
     return qs_xasprintf("%.*s", (int)(end - from), from);
 }
 

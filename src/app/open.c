@@ -393,12 +393,14 @@ qs_app_find_models(struct qs_ctx *cx, const char *folder, const char *db,
     struct found f = {0};
     look_in(cx, folder, 0, &f);
     add_stored(cx, db, &f);
+    const enum qs_err err = qs_check_cancel(cx);
+    if (err) {
+        qs_app_found_free(f.model, f.n);
+        return err;
+    }
     *out = f.model;
     *n = f.n;
-    const enum qs_err err = qs_check_cancel(cx);
-    if (err)
-        qs_app_found_free(f.model, f.n);
-    return err;
+    return QS_OK;
 }
 
 void

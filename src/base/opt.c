@@ -147,6 +147,7 @@ parse_size(struct qs_ctx *cx, const struct qs_opt *opt, const char *text, int64_
     static const char suffix[] = "kMGT";
     char *end;
     double v = strtod(text, &end);
+    const bool none = end == text;
     const char *unit = *end ? strchr(suffix, *end) : NULL;
     if (unit) {
         v *= pow(1000, (double)(unit - suffix + 1));
@@ -154,7 +155,7 @@ parse_size(struct qs_ctx *cx, const struct qs_opt *opt, const char *text, int64_
     }
     if (*end == 'B')
         end++;
-    if (end == text || *end || !(v >= 0 && v < 9e18))
+    if (none || *end || !(v >= 0 && v < 9e18))
         return qs_fail(cx, QS_ERR_USAGE,
                        _("--%s takes a size in bytes such as 500M or 2G, not '%s'"), opt->name,
                        text);

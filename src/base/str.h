@@ -21,6 +21,8 @@ void qs_str_printf(struct qs_str *str, const char *fmt, ...) __attribute__((form
 /* The string itself, to be freed by the caller; `str` is as after qs_str_release. */
 char *qs_str_take(struct qs_str *str);
 
+/* Appends a word of a shell command: in single quotes when it has anything but plain characters. */
+void qs_str_add_quoted(struct qs_str *str, const char *s);
 /* Appends text from a file for a terminal: control characters become '?'. */
 void qs_str_add_printable(struct qs_str *str, const char *s);
 
@@ -28,14 +30,5 @@ void qs_str_add_printable(struct qs_str *str, const char *s);
 char *qs_format_bytes(char *out, size_t cap, int64_t bytes);
 /* "569 M", "1.2 G": counts. */
 char *qs_format_count(char *out, size_t cap, int64_t n);
-
-/* Glob pattern (`*`, `?`, `[...]`) when plain, POSIX extended regular expression when written
- * as /.../: what rules, filters and searches take. */
-struct qs_pattern;
-struct qs_ctx;
-/* NULL when the pattern is not valid; the reason is then in `why` (at least 128 bytes). */
-struct qs_pattern *qs_pattern_new(const char *text, char *why, size_t why_cap);
-bool qs_pattern_match(const struct qs_pattern *p, const char *s);
-void qs_pattern_free(struct qs_pattern *p);
 
 #endif

@@ -7,6 +7,7 @@
 #include "app/app.h"
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "base/pattern.h"
 #include "cmd/cmd.h"
 #include "model/quant.h"
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "app/app.h"
-#include "base/file.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"
@@ -32,21 +31,12 @@ static const struct qs_opt opts[] = {
      N_("the combined parameter file, when it is not beside the program")},
 };
 
-enum { LARGEST_PLAN = 1 << 20 };
-
 /* Values of the file, then those the command line has; its rules come after those of the file. */
 static enum qs_err
 merge_plan_file(struct qs_ctx *cx, const char *path, const struct qs_plan *line, const bool *given,
                 struct qs_plan *plan)
 {
-    char *text = NULL;
-    size_t n;
-    enum qs_err err = qs_read_text(cx, path, _("plan"), LARGEST_PLAN, &text, &n);
-    if (!err && strlen(text) != n)
-        err = qs_fail(cx, QS_ERR_FORMAT, _("bad plan '%s': it is not text"), path);
-    if (!err)
-        err = qs_plan_parse(cx, text, path, plan);
-    free(text);
+    enum qs_err err = qs_plan_load(cx, path, plan);
     for (int i = 0; i < qs_n_plan_opts && !err; i++) {
         const struct qs_opt *opt = &qs_plan_opts[i];
         struct qs_str value;
@@ -78,25 +68,6 @@ make_plan(struct qs_ctx *cx, const struct options *opt, const bool *given, struc
 }
 
 static enum qs_err
-save_plan(struct qs_ctx *cx, const char *path, bool force, const struct qs_plan *plan)
-{
-    struct qs_str text;
-    struct qs_writer *w = NULL;
-    qs_str_init(&text);
-    qs_plan_print(plan, &text);
-    enum qs_err err = qs_writer_open(cx, path, force, &w);
-    if (!err)
-        err = qs_writer_put(cx, w, text.s, text.n);
-    if (!err)
-        err = qs_writer_finish(cx, w);
-    if (!err)
-        err = qs_writer_commit(cx, w, NULL);
-    qs_writer_free(w);
-    qs_str_release(&text);
-    return err;
-}
-
-static enum qs_err
 print(struct qs_ctx *cx, const struct qs_run *run, bool json)
 {
     if (json)
@@ -120,7 +91,7 @@ quantize(struct qs_ctx *cx, const struct qs_common *common, const struct options
     if (!err)
         err = qs_app_quantize(cx, o, plan, &q, &run);
     if (!err && opt->save_plan)
-        err = save_plan(cx, opt->save_plan, opt->force, plan);
+        err = qs_plan_save(cx, plan, opt->save_plan, opt->force);
     if (!err)
         err = print(cx, &run, common->json);
     qs_run_release(&run);

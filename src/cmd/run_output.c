@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/run_output.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -25,8 +26,9 @@ enum qs_err
 qs_run_id_parse(struct qs_ctx *cx, const char *text, int64_t *id)
 {
     char *end;
+    errno = 0;
     *id = strtoll(text, &end, 10);
-    if (end == text || *end || *id <= 0)
+    if (end == text || *end || errno || *id <= 0)
         return qs_fail(cx, QS_ERR_USAGE, _("'%s' is not a run number"), text);
     return QS_OK;
 }

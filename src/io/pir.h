@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of the PIR reader (inference.json of Paddle 3): pir_read.c walks the document and keeps
- * the values, pir_make.c makes classic nodes of its operators, pir_attr.c converts attributes.
+ * Inside of the PIR reader (inference.json of Paddle 3):
+ *
+ *     pir_read.c            walks the document and keeps the values
+ *     pir_ops.inc           the operators that are known
+ *     pir_make.c            classic nodes by the general rule, which is a row of that table
+ *     pir_special_*.c       the operators that need more than a row: pir_op_<how>
+ *         _io lists, parameters, inputs, outputs   _const constants   _flow control flow   _op
+ * others pir_node.c            what both use: nodes under construction, variables of results
+ *     pir_attr.c            attributes
  *
  * PIR is SSA over numbered values with positional operands; the classic program has named
  * variables and slots. Each value becomes a variable, except
@@ -17,6 +24,7 @@
 #include "model/graph.h"
 
 enum { PIR_NESTING_MOST = 32 }; /* of control flow */
+enum { PIR_FOLD_MOST = 4096 };  /* elements of a constant that may become an attribute */
 
 struct pir_value {
     int64_t id;
@@ -131,12 +139,68 @@ enum qs_err pir_make_opaque(struct pir_reader *r, struct pir_block *b,
                             const struct pir_op *op) QS_MUST_CHECK;
 int pir_rows(void);
 int pir_row_of_type(const char *type); /* the first with this classic type; -1: none */
+/* The node of the operator's row, not yet emitted: inputs, attributes, outputs. Refuses an operator
+ * that lacks one of its first n_in operands or n_out results. */
+enum qs_err pir_build(struct pir_reader *r, struct pir_block *b, const struct pir_op *op, int n_in,
+                      int n_out, struct pir_node *n) QS_MUST_CHECK;
+/* Paddle 3 says where in the source a layer is; the classic attribute of that meaning. `list` as
+ * pir_op.attr. */
+void pir_add_scope(struct pir_reader *r, struct pir_node *n, const json_t *list);
+
+/* pir_node.c */
+struct pir_node pir_start(const char *type);
+/* `var` is copied. */
+void pir_add_slot(struct pir_reader *r, struct pir_node *n, bool is_out, const char *name,
+                  const int32_t *var, int n_var);
+const struct qs_slot *pir_in_slot(const struct pir_node *n, const char *name); /* NULL: none */
+/* Ends the node and appends it to the list; its index there. `known`: the type may be that of an
+ * operator of ours. */
+int pir_append(struct pir_reader *r, struct qs_node **list, int *n_list, int *cap,
+               struct pir_node *n, bool known);
+int pir_emit(struct pir_reader *r, struct pir_block *b, struct pir_node *n); /* to the block */
+/* A node with one input and one output, Out. */
+void pir_emit_simple(struct pir_reader *r, struct pir_block *b, const char *type,
+                     const char *in_slot, int32_t in, int32_t out);
+/* A list or constant is spread wherever it is read: a small file must not become a huge model.
+ * Takes `n` elements off the budget, or refuses. */
+enum qs_err pir_spend(struct pir_reader *r, int64_t n) QS_MUST_CHECK;
+/* A value as a slot: one variable, or those of a list. */
+enum qs_err pir_add_value(struct pir_reader *r, struct pir_block *b, struct pir_node *n,
+                          bool is_out, const char *slot, struct pir_value *v) QS_MUST_CHECK;
+/* From here on the value is in variable `var` of the block. */
+void pir_bind(struct pir_value *v, const struct pir_block *b, int32_t var);
+/* A variable "<stem>.tmp_<k>", or several, for a result; counts *k on. */
+enum qs_err pir_make_result(struct pir_reader *r, struct pir_block *b, struct pir_value *v,
+                            const char *stem, int *k) QS_MUST_CHECK;
+/* Whether the result of an in-place operator must live in the variable of its operand (which may
+ * be NULL): somebody else reads that, or reads it again in the next round of a loop. */
+bool pir_must_alias(const struct pir_block *b, const struct pir_value *in,
+                    const struct pir_value *out);
+enum qs_err pir_alias(struct pir_reader *r, struct pir_block *b, struct pir_value *in,
+                      struct pir_value *out) QS_MUST_CHECK;
+/* The one or the other for the only result of an in-place operator. */
+enum qs_err pir_make_in_place(struct pir_reader *r, struct pir_block *b, const char *type,
+                              struct pir_value *in, struct pir_value *out) QS_MUST_CHECK;
+/* A new variable of the type of a value (NULL: none), of another element type. */
+enum qs_err pir_var_like(struct pir_reader *r, struct pir_block *b, const char *type,
+                         const json_t *like, int32_t dtype, int32_t *var) QS_MUST_CHECK;
+enum qs_err pir_malformed(struct pir_reader *r, const struct pir_op *op); /* says so */
+/* Refuses an operator that lacks one of its first operands or results. */
+enum qs_err pir_need(struct pir_reader *r, const struct pir_op *op, int n_in,
+                     int n_out) QS_MUST_CHECK;
+
+/* pir_special_*.c, and pir_op_plain of pir_make.c: the functions that the rows name. */
+#define ROW(pir, type, in, out, attr, how)                                                       \
+    enum qs_err pir_op_##how(struct pir_reader *r, struct pir_block *b, const struct pir_op *op) \
+        QS_MUST_CHECK;
+#include "io/pir_ops.inc"
+#undef ROW
 
 /* pir_attr.c */
 const json_t *pir_attr(const struct pir_op *op, const char *name);
-/* The numbers of an attribute or of a plain list; in the scratch arena. */
-enum qs_err pir_nums(struct pir_reader *r, const struct pir_op *op, const char *name,
-                     const json_t *at, struct pir_num **num, int *n) QS_MUST_CHECK;
+/* The numbers of an attribute, which must be there; in the scratch arena. */
+enum qs_err pir_attr_nums(struct pir_reader *r, const struct pir_op *op, const char *name,
+                          struct pir_num **num, int *n) QS_MUST_CHECK;
 const char *pir_text(const json_t *at); /* of a string attribute; NULL: it is none */
 /* The element type that an attribute of kind a_dtype names; -1 undefined. */
 int32_t pir_dtype_attr(const json_t *at);
@@ -155,6 +219,7 @@ void pir_add_scalars(struct pir_reader *r, struct pir_node *n, const char *name,
                      const struct pir_num *num, int n_num);
 struct qs_attr *pir_new_attr(struct pir_reader *r, struct pir_node *n, const char *name,
                              enum qs_attr_type type);
+struct qs_attr *pir_find_attr(const struct pir_node *n, const char *name); /* NULL: none */
 bool pir_has_attr(const struct pir_node *n, const char *name);
 
 #endif

@@ -147,9 +147,9 @@ read_element(const json_t *at, struct pir_num *num)
     return read_num(d ? d : json_object_get(at, "VD"), num);
 }
 
-enum qs_err
-pir_nums(struct pir_reader *r, const struct pir_op *op, const char *name, const json_t *at,
-         struct pir_num **num, int *n)
+static enum qs_err
+nums_of(struct pir_reader *r, const struct pir_op *op, const char *name, const json_t *at,
+        struct pir_num **num, int *n)
 {
     const json_t *d = json_object_get(at, "D");
     const enum kind kind = find_kind(at)->kind;
@@ -166,6 +166,13 @@ pir_nums(struct pir_reader *r, const struct pir_op *op, const char *name, const 
     return QS_OK;
 }
 
+enum qs_err
+pir_attr_nums(struct pir_reader *r, const struct pir_op *op, const char *name, struct pir_num **num,
+              int *n)
+{
+    return nums_of(r, op, name, pir_attr(op, name), num, n);
+}
+
 /* Adding */
 
 struct qs_attr *
@@ -179,13 +186,19 @@ pir_new_attr(struct pir_reader *r, struct pir_node *n, const char *name, enum qs
     return a;
 }
 
-bool
-pir_has_attr(const struct pir_node *n, const char *name)
+struct qs_attr *
+pir_find_attr(const struct pir_node *n, const char *name)
 {
     for (int i = 0; i < n->node.n_attr; i++)
         if (strcmp(n->attr[i].name, name) == 0)
-            return true;
-    return false;
+            return &n->attr[i];
+    return NULL;
+}
+
+bool
+pir_has_attr(const struct pir_node *n, const char *name)
+{
+    return pir_find_attr(n, name) != NULL;
 }
 
 void
@@ -365,7 +378,7 @@ add_array(struct pir_reader *r, const struct pir_op *op, struct pir_node *n, con
     int n_num = 0;
     if (!letter && array_letter(list) == 's')
         return add_texts(r, op, n, name, list);
-    const enum qs_err err = pir_nums(r, op, name, at, &num, &n_num);
+    const enum qs_err err = nums_of(r, op, name, at, &num, &n_num);
     if (err)
         return err;
     const enum qs_attr_type type =
@@ -379,7 +392,7 @@ add_numbers(struct pir_reader *r, const struct pir_op *op, struct pir_node *n, c
 {
     struct pir_num *num = NULL;
     int n_num = 0;
-    const enum qs_err err = pir_nums(r, op, name, at, &num, &n_num);
+    const enum qs_err err = nums_of(r, op, name, at, &num, &n_num);
     return err ? err : pir_add_nums(r, op, n, name, letter, num, n_num);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "model/op.h"
@@ -229,32 +230,13 @@ qs_plan_parse(struct qs_ctx *cx, const char *text, const char *where, struct qs_
     return err;
 }
 
-/* Quotes for a POSIX shell where needed. */
-static void
-add_quoted(struct qs_str *out, const char *s)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-.,:/=+@%";
-    if (*s && s[strspn(s, plain)] == '\0') {
-        qs_str_add(out, s);
-        return;
-    }
-    qs_str_add(out, "'");
-    for (; *s; s++)
-        if (*s == '\'')
-            qs_str_add(out, "'\\''");
-        else
-            qs_str_addn(out, s, 1);
-    qs_str_add(out, "'");
-}
-
 static void
 print_option(const struct qs_plan *plan, const struct qs_opt *opt, struct qs_str *out)
 {
     if (opt->type == QS_OPT_LIST) {
         for (int i = 0; i < plan->layer.n; i++) {
             qs_str_printf(out, " --%s ", opt->name);
-            add_quoted(out, plan->layer.v[i]);
+            qs_str_add_quoted(out, plan->layer.v[i]);
         }
         return;
     }
@@ -267,7 +249,7 @@ print_option(const struct qs_plan *plan, const struct qs_opt *opt, struct qs_str
     qs_str_init(&value);
     qs_opt_print(opt, plan, &value);
     qs_str_add(out, " ");
-    add_quoted(out, value.s);
+    qs_str_add_quoted(out, value.s);
     qs_str_release(&value);
 }
 
@@ -276,4 +258,40 @@ qs_plan_print_command(const struct qs_plan *plan, struct qs_str *out)
 {
     for (int i = 0; i < qs_n_plan_opts; i++)
         print_option(plan, &qs_plan_opts[i], out);
+}
+
+/* Files */
+
+enum qs_err
+qs_plan_save(struct qs_ctx *cx, const struct qs_plan *plan, const char *path, bool force)
+{
+    struct qs_str text;
+    struct qs_writer *w = NULL;
+    qs_str_init(&text);
+    qs_plan_print(plan, &text);
+    enum qs_err err = qs_writer_open(cx, path, force, &w);
+    if (!err)
+        err = qs_writer_put(cx, w, text.s, text.n);
+    if (!err)
+        err = qs_writer_finish(cx, w);
+    if (!err)
+        err = qs_writer_commit(cx, w, NULL);
+    qs_writer_free(w);
+    qs_str_release(&text);
+    return err;
+}
+
+enum qs_err
+qs_plan_load(struct qs_ctx *cx, const char *path, struct qs_plan *plan)
+{
+    enum { LARGEST = 1 << 20 };
+    char *text = NULL;
+    size_t n;
+    enum qs_err err = qs_read_text(cx, path, _("plan"), LARGEST, &text, &n);
+    if (!err && strlen(text) != n)
+        err = qs_fail(cx, QS_ERR_FORMAT, _("bad plan '%s': it is not text"), path);
+    if (!err)
+        err = qs_plan_parse(cx, text, path, plan);
+    free(text);
+    return err;
 }

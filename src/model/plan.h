@@ -13,6 +13,7 @@
 #define QS_MODEL_PLAN_H
 
 #include "base/opt.h"
+#include "base/pattern.h"
 #include "base/str.h"
 
 enum qs_method { QS_METHOD_DYNAMIC, QS_METHOD_WEIGHT_ONLY };
@@ -47,6 +48,10 @@ void qs_plan_print(const struct qs_plan *plan, struct qs_str *out);
 /* Reads the text form over the values in `plan`; `where` names it in messages. */
 enum qs_err qs_plan_parse(struct qs_ctx *cx, const char *text, const char *where,
                           struct qs_plan *plan) QS_MUST_CHECK;
+/* The text form in a file: written whole, read over the values in `plan`. */
+enum qs_err qs_plan_save(struct qs_ctx *cx, const struct qs_plan *plan, const char *path,
+                         bool force) QS_MUST_CHECK;
+enum qs_err qs_plan_load(struct qs_ctx *cx, const char *path, struct qs_plan *plan) QS_MUST_CHECK;
 /* The options of `qslim quantize` that give this plan (those not at their default), quoted for a
  * shell: " --method weight-only --weight-bits 4". */
 void qs_plan_print_command(const struct qs_plan *plan, struct qs_str *out);

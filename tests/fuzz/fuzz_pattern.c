@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A pattern, a NUL byte and a text to match: neither may take long or much memory. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/str.h"
+#include "base/pattern.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

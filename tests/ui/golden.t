@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Key scripts and the screens they lead to: NAME.keys is pressed on the sample model at the size
-# in its line '# size: WxH' (80x24 without one), with the arguments in '# options: ...', and the
-# last screen is compared with NAME.screen. `make update-golden` writes the screens anew.
+# in its line '# size: WxH' (80x24 without one), with the arguments in '# options: ...', in the
+# language in '# language: LL', and the last screen is compared with NAME.screen.
+# `make update-golden` writes the screens anew.
 . "${srcdir:-.}/tests/lib.sh"
 [ -x "$qslim" ] || skip_all "no program here"
 unset NO_COLOR
@@ -18,11 +19,16 @@ for keys in "$top"/tests/ui/*.keys; do
     name=${name%.keys}
     size=$(sed -n 's/^# size: *//p' "$keys")
     options=$(sed -n 's/^# options: *//p' "$keys")
+    language=$(sed -n 's/^# language: *//p' "$keys")
+    if [ -n "$language" ] && [ ! -e "$build/po/$language/LC_MESSAGES/qslim.mo" ]; then
+        skip "no catalogue for $language was made" "$name"
+        continue
+    fi
     mkdir -p "$tmp/$name"
     cp -R "$sample/digits" "$tmp/$name/digits"
     chmod -R u+w "$tmp/$name"
     # shellcheck disable=SC2086
-    if ! (cd "$tmp/$name" && HOME=$tmp/$name QSLIM_DB=$tmp/$name/runs.db "$qslim" tui ${options:-digits} \
+    if ! (cd "$tmp/$name" && HOME=$tmp/$name LANGUAGE=$language QSLIM_LOCALEDIR=$build/po QSLIM_DB=$tmp/$name/runs.db "$qslim" tui ${options:-digits} \
         --script "$keys" --size "${size:-80x24}" --save-screen screen) >"$tmp/out" 2>&1; then
         fail "$name"
         diag "$(cat "$tmp/out")"

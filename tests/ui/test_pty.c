@@ -369,6 +369,9 @@ static void
 check_given_back(struct terminal *t)
 {
     struct termios now;
+    /* what the program wrote last may still be on its way through the system */
+    for (int ms = 0; ms < PATIENCE_MS / 4 && (t->alternate || t->mouse); ms += STEP_MS)
+        pump(t, STEP_MS);
     assert_true(t->was_alternate);
     assert_false(t->alternate);
     assert_false(t->mouse);
@@ -489,7 +492,12 @@ a_click_selects_and_a_title_sorts(void **state)
 static void
 signals_give_the_terminal_back(void **state)
 {
+    /* the thread sanitizer has a thread of its own that cannot run handlers of faults */
+#ifdef __SANITIZE_THREAD__
+    static const int sig[] = {SIGTERM, SIGHUP, SIGINT};
+#else
     static const int sig[] = {SIGTERM, SIGHUP, SIGINT, SIGSEGV, SIGABRT};
+#endif
     (void)state;
     for (size_t i = 0; i < sizeof(sig) / sizeof(*sig); i++) {
         struct terminal t;
@@ -497,8 +505,9 @@ signals_give_the_terminal_back(void **state)
         kill(t.pid, sig[i]);
         const int status = end_of(&t);
         /* a build with a sanitizer ends in its own way on a crash */
-        assert_true((WIFSIGNALED(status) && WTERMSIG(status) == sig[i]) ||
-                    (sig[i] == SIGSEGV && WIFEXITED(status) && WEXITSTATUS(status) != 0));
+        if (!(WIFSIGNALED(status) && WTERMSIG(status) == sig[i]) &&
+            !(sig[i] == SIGSEGV && WIFEXITED(status) && WEXITSTATUS(status) != 0))
+            fail_msg("signal %d gave status %#x", sig[i], (unsigned)status);
         check_given_back(&t);
     }
 }

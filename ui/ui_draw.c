@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What frames every view: tabs, status line, keys that matter here, progress. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/i18n.h"
+#include "ui/text.h"
+#include "ui/ui.h"
+
+/* Tabs; on a narrow screen only the one that shows. Returns the column behind them. */
+static int
+draw_tabs(struct ui *ui, int x)
+{
+    struct ui_screen *s = ui->screen;
+    int need = x;
+    for (int v = 0; v < UI_N_VIEWS; v++)
+        need += 2 + ui_width(_(ui_views[v].title));
+    for (int v = 0; v < UI_N_VIEWS; v++) {
+        const bool here = (enum ui_view_id)v == ui->view;
+        if (!here && need >= s->w)
+            continue;
+        ui_put(s, 0, x, 1, UI_TAB, here ? "[" : x && v && (int)ui->view == v - 1 ? "]" : " ");
+        x += 1 + ui_putf(s, 0, x + 1, s->w - x - 1, here ? UI_TAB : UI_BAR, "%d%s", v + 1,
+                         _(ui_views[v].title));
+        if (here)
+            ui_put(s, 0, x, 1, UI_TAB, "]");
+    }
+    return x + 1;
+}
+
+static void
+draw_header(struct ui *ui)
+{
+    struct ui_screen *s = ui->screen;
+    ui_put_char(s, 0, 0, s->w, UI_BAR, ' ', ' ');
+    const int x = draw_tabs(ui, ui_put(s, 0, 0, s->w, UI_TAB, "qslim "));
+    const char *name = ui->opening ? _("opening ...") : ui->model ? ui->model->name : _("no model");
+    const int want = ui_width(name) + 1, left = s->w - x - 1;
+    if (left > 3)
+        ui_put(s, 0, want <= left ? s->w - want : x, left, UI_TAB, name);
+}
+
+static void
+draw_status(struct ui *ui, int y)
+{
+    const struct ui_view *v = ui_views[ui->view].view;
+    const struct ui_table *t = ui_focused_table(ui);
+    struct qs_str line;
+    qs_str_init(&line);
+    if (v->status)
+        v->status(ui, ui->state[ui->view], &line);
+    if (t) {
+        qs_str_add(&line, line.n ? "  " : "");
+        ui_table_status(t, &line);
+    }
+    ui_put(ui->screen, y, 1, ui->screen->w - 1, UI_DIM, line.s);
+    qs_str_release(&line);
+}
+
+static int
+draw_hint(struct ui_screen *s, int y, int x, enum ui_action act)
+{
+    char name[16];
+    const char *key = ui_action_first_key(act, name, sizeof(name));
+    const char *word = _(ui_actions[act].hint ? ui_actions[act].hint : ui_actions[act].help);
+    if (x + ui_width(key) + ui_width(word) + 2 >= s->w)
+        return x;
+    x += ui_put(s, y, x, s->w - x, UI_KEY, key);
+    x += 1 + ui_put(s, y, x + 1, s->w - x - 1, UI_DIM, word);
+    return x + 2;
+}
+
+/* The keys that matter here, as many as there is room for. */
+static void
+draw_hints(struct ui *ui, int y)
+{
+    struct ui_screen *s = ui->screen;
+    const unsigned here = 1U << ui->view, where = ui_where(ui);
+    int x = draw_hint(s, y, 1, UI_ACT_VIEW_HELP);
+    for (int a = 0; a < UI_N_ACTIONS; a++)
+        if (ui_actions[a].hint && (ui_actions[a].where & here))
+            x = draw_hint(s, y, x, (enum ui_action)a);
+    for (int a = 0; a < UI_N_ACTIONS; a++)
+        if (ui_actions[a].hint && a != UI_ACT_VIEW_HELP && !(ui_actions[a].where & here) &&
+            (ui_actions[a].where & where))
+            x = draw_hint(s, y, x, (enum ui_action)a);
+}
+
+/* What runs: "statistics 34 %" at the right end of the footer. */
+static void
+draw_running(struct ui *ui, int y)
+{
+    struct ui_screen *s = ui->screen;
+    char line[128];
+    for (int i = ui->n_tasks - 1; i >= 0; i--) {
+        const struct ui_task *t = ui->task[i];
+        if (t->job.state != QS_JOB_RUNNING || t->over)
+            continue;
+        if (t->job.total > 0)
+            snprintf(line, sizeof(line), " %.60s %d %% ", t->title,
+                     (int)(100.0 * (double)t->job.done / (double)t->job.total));
+        else
+            snprintf(line, sizeof(line), " %.60s ", t->title);
+        const int w = ui_width(line);
+        if (w < s->w / 2)
+            ui_put(s, y, s->w - w, w, UI_BAR, line);
+        return;
+    }
+}
+
+static int
+draw_footer(struct ui *ui, int y)
+{
+    struct ui_screen *s = ui->screen;
+    if (ui->prompt.active)
+        return ui_prompt_draw(&ui->prompt, s, y);
+    if (ui->message[0])
+        ui_put(s, y, 1, s->w - 2, ui->message_item, ui->message);
+    else
+        draw_hints(ui, y);
+    draw_running(ui, y);
+    return -1;
+}
+
+void
+ui_draw(struct ui *ui)
+{
+    struct ui_screen *s = ui->screen;
+    ui_clear(s);
+    /* with few rows the list matters more than what frames it */
+    const int top = s->h >= 6 ? 2 : s->h >= 4 ? 1 : 0;
+    const int foot = s->h >= 2 ? 1 : 0;
+    const struct ui_rect body = {top, 0, s->h - top - foot, s->w};
+    ui_views[ui->view].view->draw(ui, ui->state[ui->view], body);
+    if (top > 0)
+        draw_header(ui);
+    if (top > 1)
+        draw_status(ui, 1);
+    const int x = foot || ui->prompt.active ? draw_footer(ui, s->h - 1) : -1;
+    ui_flush(s, x >= 0 ? s->h - 1 : -1, x);
+    ui->dirty = false;
+}
