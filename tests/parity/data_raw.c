@@ -8,8 +8,10 @@
 #include "base/ctx.h"
 #include "base/mem.h"
 #include "data/boxes.h"
+#include "data/eval.h"
 #include "data/resize.h"
 #include "io/image.h"
+#include "io/npy.h"
 
 static struct qs_ctx cx;
 
@@ -157,11 +159,83 @@ do_overlap(int n, char **arg)
         if (!get(v, sizeof(*v), (size_t)d[0] + (size_t)d[1]))
             return 1;
         const double out[] = {qs_polygon_overlap(v, d[0], v + d[0], d[1]),
-                              qs_polygon_is_simple(v, d[0]),
-                              qs_polygon_is_simple(v + d[0], d[1])};
+                              qs_polygon_is_simple(v, d[0]), qs_polygon_is_simple(v + d[0], d[1])};
         put(out, 8, 3);
         free(v);
     }
+    return 0;
+}
+
+/* DATA SAMPLES: [dims[4], input]... */
+static int
+do_inputs(int n, char **arg)
+{
+    struct qs_dataset *d = NULL;
+    struct qs_sample *s = NULL;
+    const struct qs_dataset_options opt = {.samples = n > 1 ? atoi(arg[1]) : 0};
+    if (n < 1 || qs_dataset_open(&cx, arg[0], &opt, &d))
+        return fail();
+    while (!qs_dataset_next(&cx, d, &s) && s) {
+        put(s->input[0].d, 8, 4);
+        put(s->input[0].data, 4, (size_t)s->input[0].count);
+        qs_sample_free(s);
+    }
+    qs_dataset_close(d);
+    return cx.err ? fail() : 0;
+}
+
+/* The output of the model for a sample, from FOLDER/<i>.npy. */
+static int
+add_output(struct qs_eval *e, const struct qs_sample *s, const char *folder)
+{
+    struct qs_npy a;
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/%lld.npy", folder, (long long)s->i);
+    if (qs_npy_map(&cx, path, &a))
+        return fail();
+    struct qs_value v = {.dtype = a.dtype, .n = a.n, .count = a.count};
+    memcpy(v.d, a.d, sizeof(v.d));
+    v.data = qs_xmalloc((size_t)a.count * 4);
+    memcpy(v.data, a.data, (size_t)a.count * 4);
+    const int failed = qs_eval_add(&cx, e, s, &v, &v) ? fail() : 0;
+    free(v.data);
+    qs_npy_release(&a);
+    return failed;
+}
+
+/* DATA SAMPLES FOLDER: a prediction a line, then "name value low high" lines. The reference is the
+ * model itself. */
+static int
+do_eval(int n, char **arg)
+{
+    struct qs_dataset *d = NULL;
+    struct qs_sample *s = NULL;
+    struct qs_eval e;
+    struct qs_str predictions;
+    struct qs_run_metric metric[QS_N_METRIC] = {{0}};
+    int failed = 0;
+    qs_str_init(&predictions);
+    if (n < 3)
+        return 2;
+    const struct qs_dataset_options opt = {.samples = atoi(arg[1])};
+    if (qs_dataset_open(&cx, arg[0], &opt, &d) || qs_eval_init(&cx, &e, d, NULL, true))
+        return fail();
+    e.predictions = &predictions;
+    while (!failed && !qs_dataset_next(&cx, d, &s) && s) {
+        failed = add_output(&e, s, arg[2]);
+        qs_sample_free(s);
+    }
+    if (failed || cx.err || qs_eval_result(&cx, &e, metric))
+        return fail();
+    fputs(predictions.s, stdout);
+    for (int i = 0; i < e.n_metric; i++) {
+        printf("%s %.9g %.9g %.9g\n", metric[i].name, metric[i].value, metric[i].low,
+               metric[i].high);
+        free(metric[i].name);
+    }
+    qs_str_release(&predictions);
+    qs_eval_release(&e);
+    qs_dataset_close(d);
     return 0;
 }
 
@@ -171,7 +245,7 @@ static const struct {
 } modes[] = {
     {"image", do_image},       {"resize", do_resize}, {"rect", do_rect},
     {"contours", do_contours}, {"fill", do_fill},     {"grow", do_grow},
-    {"overlap", do_overlap},
+    {"overlap", do_overlap},   {"inputs", do_inputs}, {"eval", do_eval},
 };
 
 int
