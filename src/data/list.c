@@ -37,7 +37,7 @@ read_class(struct line *l)
     l->label = s;
     while (s > l->name && strchr(" \t", s[-1]))
         *--s = '\0';
-    if (!*l->name)
+    if (l->label == l->name)
         return fail_line(l, _("expected 'path label'"));
     l->truth->label = strtoll(l->label, &end, 10);
     if (*end || end == l->label || l->truth->label < 0 || l->truth->label > INT32_MAX)

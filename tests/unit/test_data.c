@@ -397,7 +397,7 @@ text_is_found_in_a_map(void **state)
 static void
 ctc_drops_blanks_and_repetitions(void **state)
 {
-    static char *key[] = {(char[]){""}, (char[]){"a"}, (char[]){"\xc3\xa9"}};
+    static char blank[] = "", a[] = "a", e[] = "\xc3\xa9", *key[] = {blank, a, e};
     static const struct qs_dict dict = {.key = key, .n = 3};
     static const int path[] = {0, 1, 1, 0, 1, 2, 2, 0};
     float prob[8][3] = {{0}};
