@@ -77,7 +77,7 @@ read_arrays(struct qs_ctx *cx, const struct qs_dataset *d, struct qs_sample *s)
         if (err)
             return err;
         const size_t bytes = s->input[k].buf->size;
-        memcpy(s->input[k].data, a->data + bytes * (size_t)s->i, bytes);
+        memcpy(s->input[k].data, a->buf->data + bytes * (size_t)s->i, bytes);
         s->input_name[k] = d->config.array[k].input;
     }
     return QS_OK;

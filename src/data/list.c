@@ -203,7 +203,7 @@ label_at(const struct qs_npy *a, int64_t i)
     int64_t v64 = 0;
     int32_t v32 = 0;
     int16_t v16 = 0;
-    const uint8_t *p = a->data + i * bytes;
+    const uint8_t *p = a->buf->data + i * bytes;
     switch (bytes) {
     case 8:
         memcpy(&v64, p, 8);
@@ -222,10 +222,11 @@ static enum qs_err
 read_labels(struct qs_ctx *cx, struct qs_dataset *d, int64_t n_all)
 {
     struct qs_npy a;
-    enum qs_err err = qs_npy_map(cx, d->config.labels, &a);
+    enum qs_err err = qs_npy_read(cx, d->config.labels, &a);
     if (err)
         return err;
-    if (qs_dtype_is_float(a.dtype) || a.count != n_all || a.n < 1 || a.d[0] != n_all)
+    if (qs_dtype_is_float(a.dtype) || qs_dtype_bytes(a.dtype) > 8 || a.count != n_all || a.n < 1 ||
+        a.d[0] != n_all)
         err = qs_fail(cx, QS_ERR_FORMAT, _("labels '%s' must be %lld whole numbers"),
                       d->config.labels, (long long)n_all);
     for (int64_t i = 0; i < d->n && !err; i++) {
@@ -250,7 +251,7 @@ qs_arrays_open(struct qs_ctx *cx, struct qs_dataset *d, int64_t samples)
     d->reader->array = qs_xcalloc((size_t)c->n_array, sizeof(*d->reader->array));
     for (int i = 0; i < c->n_array; i++) {
         struct qs_npy *a = &d->reader->array[i];
-        const enum qs_err err = qs_npy_map(cx, c->array[i].path, a);
+        const enum qs_err err = qs_npy_read(cx, c->array[i].path, a);
         if (err)
             return err;
         if (a->n < 1 || a->count == 0)

@@ -2,7 +2,7 @@
 /* Matrix products. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 static int64_t
 product(const int64_t *d, int from, int to)
@@ -139,11 +139,8 @@ set_product(struct qs_infer *in, const struct qs_shape *x, const struct matrix *
     if (!b->vector)
         d[n++] = b->cols;
     const int32_t dtype = qs_dtype_is_float(x->dtype) ? x->dtype : -1;
-    if (n == 0 && strcmp(in->node->type, "matmul") != 0)
-        return qs_infer_set_scalar(in, "Out", 0, dtype);
-    if (n == 0)
-        d[n++] = 1;
-    return qs_infer_set(in, "Out", 0, dtype, n, d);
+    return n == 0 ? qs_infer_set_scalar(in, "Out", 0, dtype)
+                  : qs_infer_set(in, "Out", 0, dtype, n, d);
 }
 
 static enum qs_err
@@ -169,12 +166,16 @@ matmul_macs(const struct qs_infer *in)
     return qs_mul_sat(qs_shape_count(out), a.cols);
 }
 
-#define ROW(op, slot, axis, rule, cost) \
-    const struct qs_op qs_op_##op = {   \
-        .name = #op, .weight_slot = slot, .weight_axis = axis, .shape = rule, .macs = cost};
-ROW(bmm, NULL, 0, matmul_shape, matmul_macs)
-ROW(fc, "W", 1, fc_shape, fc_macs)
-ROW(matmul, "Y", -1, matmul_shape, matmul_macs)
-ROW(matmul_v2, "Y", -1, matmul_shape, matmul_macs)
-ROW(mul, "Y", -1, mul_shape, mul_macs)
+#define ROW(op, slot, axis, rule, cost, run)              \
+    const struct qs_op qs_op_##op = {.name = #op,         \
+                                     .weight_slot = slot, \
+                                     .weight_axis = axis, \
+                                     .shape = rule,       \
+                                     .macs = cost,        \
+                                     .forward = run};
+ROW(bmm, NULL, 0, matmul_shape, matmul_macs, qs_fwd_matmul)
+ROW(fc, "W", 1, fc_shape, fc_macs, qs_fwd_fc)
+ROW(matmul, "Y", -1, matmul_shape, matmul_macs, qs_fwd_matmul)
+ROW(matmul_v2, "Y", -1, matmul_shape, matmul_macs, qs_fwd_matmul)
+ROW(mul, "Y", -1, mul_shape, mul_macs, qs_fwd_mul)
 #undef ROW

@@ -191,12 +191,12 @@ add_output(struct qs_eval *e, const struct qs_sample *s, const char *folder)
     struct qs_npy a;
     char path[4096];
     snprintf(path, sizeof(path), "%s/%lld.npy", folder, (long long)s->i);
-    if (qs_npy_map(&cx, path, &a))
+    if (qs_npy_read(&cx, path, &a))
         return fail();
     struct qs_value v = {.dtype = a.dtype, .n = a.n, .count = a.count};
     memcpy(v.d, a.d, sizeof(v.d));
     v.data = qs_xmalloc((size_t)a.count * 4);
-    memcpy(v.data, a.data, (size_t)a.count * 4);
+    memcpy(v.data, a.buf->data, (size_t)a.count * 4);
     const int failed = qs_eval_add(&cx, e, s, &v, &v) ? fail() : 0;
     free(v.data);
     qs_npy_release(&a);

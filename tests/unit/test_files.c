@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Readers of settings (YAML), arrays (.npy) and pictures. */
+/* Readers of settings (YAML) and pictures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 #include <jpeglib.h>
@@ -16,7 +15,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "io/image.h"
-#include "io/npy.h"
 #include "io/yaml.h"
 
 /* --- YAML ------------------------------------------------------------------------------------- */
@@ -138,84 +136,6 @@ yaml_gives_what_an_alias_names(void **state)
     assert_int_equal(qs_yaml_parse(&cx, text, strlen(text), "x", &y), QS_OK);
     assert_ptr_equal(qs_yaml_get(y->root, "c"), qs_yaml_get(y->root, "a"));
     qs_yaml_free(y);
-}
-
-/* --- arrays ----------------------------------------------------------------------------------- */
-
-static char folder[] = "/tmp/qslim-test.XXXXXX";
-static char path[64];
-
-static void
-write_file(const void *bytes, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
-
-static size_t
-make_npy(uint8_t *out, const char *header, size_t n_data)
-{
-    const size_t len = strlen(header);
-    memcpy(out, "\x93NUMPY\x01\x00", 8);
-    out[8] = (uint8_t)len;
-    out[9] = 0;
-    memcpy(out + 10, header, len);
-    memset(out + 10 + len, 1, n_data);
-    return 10 + len + n_data;
-}
-
-static void
-npy_reads_type_and_shape(void **state)
-{
-    struct qs_ctx cx;
-    struct qs_npy a;
-    uint8_t bytes[512];
-    (void)state;
-    qs_ctx_init(&cx);
-    write_file(
-        bytes,
-        make_npy(bytes, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24));
-    assert_int_equal(qs_npy_map(&cx, path, &a), QS_OK);
-    assert_int_equal(a.dtype, QS_DTYPE_float32);
-    assert_int_equal(a.n, 2);
-    assert_int_equal(a.d[1], 3);
-    assert_int_equal(a.count, 6);
-    qs_npy_release(&a);
-}
-
-static void
-npy_refuses_what_it_cannot_hold(void **state)
-{
-    static const struct {
-        const char *header, *want;
-        size_t n_data;
-    } cases[] = {
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", "cut off", 23},
-        {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", "Fortran", 24},
-        {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }", "not supported", 24},
-        {"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "not supported", 24},
-        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "records", 24},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", "damaged", 24},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 4), }", "damaged",
-         24},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1", "damaged", 24},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1,1)}", "dimensions",
-         24},
-        {"{}", "damaged", 24},
-    };
-    (void)state;
-    for (size_t i = 0; i < QS_LEN(cases); i++) {
-        struct qs_ctx cx;
-        struct qs_npy a;
-        uint8_t bytes[512];
-        qs_ctx_init(&cx);
-        write_file(bytes, make_npy(bytes, cases[i].header, cases[i].n_data));
-        assert_int_equal(qs_npy_map(&cx, path, &a), QS_ERR_FORMAT);
-        if (!strstr(qs_message(&cx), cases[i].want))
-            fail_msg("%s gives: %s", cases[i].header, qs_message(&cx));
-    }
 }
 
 /* --- pictures --------------------------------------------------------------------------------- */
@@ -417,24 +337,6 @@ picture_out_of_bounds_is_refused(void **state)
     free(png);
 }
 
-static int
-make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/file", folder);
-    return 0;
-}
-
-static int
-remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
-
 int
 main(void)
 {
@@ -443,8 +345,6 @@ main(void)
         cmocka_unit_test(yaml_refuses_with_the_line),
         cmocka_unit_test(yaml_is_bounded),
         cmocka_unit_test(yaml_gives_what_an_alias_names),
-        cmocka_unit_test(npy_reads_type_and_shape),
-        cmocka_unit_test(npy_refuses_what_it_cannot_hold),
         cmocka_unit_test(bmp_of_each_kind_is_read),
         cmocka_unit_test(jpeg_is_turned_as_its_exif_says),
         cmocka_unit_test(png_keeps_every_byte),
@@ -452,5 +352,5 @@ main(void)
         cmocka_unit_test(picture_out_of_bounds_is_refused),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
