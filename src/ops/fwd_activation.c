@@ -131,6 +131,23 @@ qs_fwd_activation(struct qs_step *st)
     return qs_fwd_range(st, j.x->count, 8, act_range, &j);
 }
 
+bool
+qs_fwd_apply(const struct qs_step *st, const char *name, float *v, int64_t n)
+{
+    enum { PART = 256 };
+    const struct act *act = find_act(name);
+    float x[PART];
+    double p[2];
+    for (int i = 0; i < 2 && act; i++)
+        p[i] = *act->attr[i] ? qs_attr_float(st->node, act->attr[i], act->def[i]) : 0;
+    for (int64_t at = 0; at < n && act; at += PART) {
+        const int64_t part = n - at < PART ? n - at : PART;
+        memcpy(x, v + at, (size_t)part * sizeof(*x));
+        act->f32(x, v + at, part, p);
+    }
+    return act != NULL;
+}
+
 /* hard_swish has three attributes. */
 
 struct hard_swish {

@@ -153,6 +153,20 @@ loop_of(const struct binary *b, int32_t dtype)
     return NULL;
 }
 
+/* out += x, through a small copy: the loops take operands that do not overlap the result. */
+static void
+add_to(const struct qs_value *out, const struct qs_value *x, loop_fn *loop)
+{
+    enum { PART = 256 };
+    uint64_t part[PART];
+    const int64_t size = qs_dtype_bytes(x->dtype);
+    for (int64_t at = 0; at < x->count; at += PART) {
+        const int64_t n = x->count - at < PART ? x->count - at : PART;
+        memcpy(part, out->u8 + at * size, (size_t)(n * size));
+        loop(part, 1, x->u8 + at * size, 1, out->u8 + at * size, n);
+    }
+}
+
 /* Broadcasting: both sides as strides over the dims of the result, neighbouring dims merged. */
 struct broadcast {
     int n;
@@ -334,6 +348,44 @@ qs_fwd_elementwise(struct qs_step *st)
         y = &as;
     }
     return err ? err : apply(st, op, x, y, out);
+}
+
+/* With an activation that Paddle-Lite has fused into it. */
+enum qs_err
+qs_fwd_elementwise_act(struct qs_step *st)
+{
+    const char *act = qs_attr_str(st->node, "act_type", "");
+    const enum qs_err err = qs_fwd_elementwise(st);
+    const struct qs_value *out = qs_step_out(st, "Out", 0);
+    if (err || !out || !*act)
+        return err;
+    if (out->dtype != QS_DTYPE_float32)
+        return qs_fwd_bad_type(st, out->dtype);
+    return qs_fwd_apply(st, act, out->f32, out->count) ? QS_OK
+                                                       : qs_step_fail(st, _("unknown activation"));
+}
+
+/* sum: of a list of tensors of one shape */
+enum qs_err
+qs_fwd_sum(struct qs_step *st)
+{
+    struct qs_value *out;
+    enum qs_err err = qs_fwd_out(st, "Out", &out);
+    const struct binary *op = &table[0]; /* add */
+    loop_fn *loop = err ? NULL : loop_of(op, out->dtype);
+    if (!err && !loop)
+        err = qs_fwd_bad_type(st, out->dtype);
+    for (int i = 0; i < qs_step_n_in(st, "X") && !err; i++) {
+        const struct qs_value *x = qs_step_in(st, "X", i);
+        if (!x || x->dtype != out->dtype || x->count != out->count)
+            return qs_step_fail(st, _("the shapes or types of the inputs differ"));
+        const size_t bytes = (size_t)x->count * (size_t)qs_dtype_bytes(x->dtype);
+        if (i == 0)
+            memcpy(out->data, x->data, bytes);
+        else
+            add_to(out, x, loop);
+    }
+    return err;
 }
 
 /* scale */

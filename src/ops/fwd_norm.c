@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Normalisations. Sums are in double; factors and shifts in float32 as in Paddle. */
+#include <inttypes.h>
 #include <math.h>
 
 #include "ops/forward.h"
@@ -294,4 +295,91 @@ qs_fwd_norm(struct qs_step *st)
                      .y = y->f32,
                      .epsilon = (float)qs_attr_float(st->node, "epsilon", 1e-10)};
     return qs_fwd_range(st, p.outer * p.inner, 4 * p.channels, norm_rows, &p);
+}
+
+/* affine_channel: a factor and a shift per channel */
+enum qs_err
+qs_fwd_affine_channel(struct qs_step *st)
+{
+    const struct qs_infer attrs = qs_fwd_attrs(st);
+    /* anything but NCHW, the default AnyLayout included */
+    const bool last = !qs_infer_str_is(&attrs, "data_layout", "AnyLayout", "NCHW");
+    const struct qs_value *x, *scale, *bias;
+    struct qs_value *y;
+    enum qs_err err = qs_fwd_need(st, "X", QS_DTYPE_float32, &x);
+    if (!err)
+        err = qs_fwd_need(st, "Scale", QS_DTYPE_float32, &scale);
+    if (!err)
+        err = qs_fwd_need(st, "Bias", QS_DTYPE_float32, &bias);
+    if (!err)
+        err = qs_fwd_out(st, "Out", &y);
+    if (err)
+        return err;
+    const int axis = last || x->n < 2 ? x->n - 1 : 1;
+    if (x->n < 1 || scale->count != x->d[axis] || bias->count != x->d[axis])
+        return qs_step_fail(st, _("the scale or bias does not fit the channels"));
+    struct norm p = {.outer = qs_fwd_product(x->d, 0, axis),
+                     .channels = x->d[axis],
+                     .inner = qs_fwd_product(x->d, axis + 1, x->n),
+                     .x = x->f32,
+                     .y = y->f32,
+                     .mul = scale->f32,
+                     .add = bias->f32};
+    return qs_fwd_range(st, p.outer * p.channels, p.inner, scale_rows, &p);
+}
+
+/* lrn: x / (k + alpha * sum of the squares of n channels around)^beta */
+
+struct lrn {
+    struct norm p;
+    int64_t n;
+    double k, alpha, beta;
+};
+
+static enum qs_err
+lrn_rows(struct qs_ctx *cx, void *arg, int64_t from, int64_t to)
+{
+    const struct lrn *l = arg;
+    const struct norm *p = &l->p;
+    (void)cx;
+    for (int64_t i = from; i < to; i++) {
+        const int64_t at = i / p->inner * p->channels * p->inner + i % p->inner;
+        for (int64_t c = 0; c < p->channels; c++) {
+            double sum = 0;
+            const int64_t first = c - (l->n - 1) / 2, end = first + l->n;
+            for (int64_t k = first > 0 ? first : 0; k < end && k < p->channels; k++)
+                sum += (double)p->x[at + k * p->inner] * (double)p->x[at + k * p->inner];
+            const double x = (double)p->x[at + c * p->inner];
+            p->y[at + c * p->inner] = (float)(x * pow(l->k + l->alpha * sum, -l->beta));
+        }
+    }
+    return QS_OK;
+}
+
+enum qs_err
+qs_fwd_lrn(struct qs_step *st)
+{
+    const struct qs_infer attrs = qs_fwd_attrs(st);
+    const struct qs_value *x;
+    struct qs_value *y;
+    enum qs_err err = qs_fwd_need(st, "X", QS_DTYPE_float32, &x);
+    if (!err)
+        err = qs_fwd_out(st, "Out", &y);
+    if (err)
+        return err;
+    if (x->n != 4)
+        return qs_step_fail(st, _("the input has %d dimensions, not 4"), x->n);
+    const int axis = qs_layout_of(&attrs, "data_format").c;
+    struct lrn l = {.n = qs_attr_int(st->node, "n", 5),
+                    .k = qs_attr_float(st->node, "k", 2),
+                    .alpha = qs_attr_float(st->node, "alpha", 1e-4),
+                    .beta = qs_attr_float(st->node, "beta", 0.75),
+                    .p = {.outer = qs_fwd_product(x->d, 0, axis),
+                          .channels = x->d[axis],
+                          .inner = qs_fwd_product(x->d, axis + 1, x->n),
+                          .x = x->f32,
+                          .y = y->f32}};
+    if (l.n < 1 || l.n > QS_ATTR_MOST)
+        return qs_step_fail(st, _("a window of %" PRId64 " channels is out of range"), l.n);
+    return qs_fwd_range(st, l.p.outer * l.p.inner, 16 * l.p.channels, lrn_rows, &l);
 }

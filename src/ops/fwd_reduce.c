@@ -82,6 +82,18 @@ REAL(norm0, 0, acc += v != 0, acc)
 REAL(norm_most, 0, acc = fabs(v) > acc || isnan(v) ? fabs(v) : acc, acc)
 REAL(norm_least, INFINITY, acc = fabs(v) < acc || isnan(v) ? fabs(v) : acc, acc)
 REAL(norm_p, 0, acc += pow(fabs(v), r->power), pow(acc, 1 / r->power))
+
+/* Scaled by the largest element, so that nothing overflows. */
+static double
+real_logsumexp(const struct reduce *r, int64_t at)
+{
+    const double most = real_max(r, at);
+    double acc = 0;
+    if (isinf(most))
+        return most;
+    EACH(r, at, acc += exp(qs_value_real(r->x, i) - most));
+    return most + log(acc);
+}
 #undef REAL
 
 #define INTEGER(name, start, step, end)                             \
@@ -179,13 +191,13 @@ read_reduce(struct qs_step *st, struct reduce *r)
     return err ? err : qs_fwd_out(st, "Out", &r->y);
 }
 
-/* The axes of attribute `dim`; all when there are none. */
+/* The axes of an attribute; all when there are none. */
 static enum qs_err
-read_axes(struct qs_step *st, const struct qs_value *x, bool *drop)
+read_axes(struct qs_step *st, const char *attr, const struct qs_value *x, bool *drop)
 {
     int64_t dim[QS_RANK_MOST] = {0};
-    int n = qs_attr_ints(st->node, "dim", dim, QS_RANK_MOST);
-    if (!qs_node_attr(st->node, "dim"))
+    int n = qs_attr_ints(st->node, attr, dim, QS_RANK_MOST);
+    if (!qs_node_attr(st->node, attr))
         n = 1;
     const bool all = n <= 0 || qs_attr_int(st->node, "reduce_all", 0) != 0 || x->n == 0;
     for (int i = 0; i < x->n; i++)
@@ -218,7 +230,18 @@ qs_fwd_reduce(struct qs_step *st)
     set_kind(&r, st->node->type);
     enum qs_err err = read_reduce(st, &r);
     if (!err)
-        err = read_axes(st, r.x, drop);
+        err = read_axes(st, "dim", r.x, drop);
+    return err ? err : run_reduce(st, &r, drop);
+}
+
+enum qs_err
+qs_fwd_logsumexp(struct qs_step *st)
+{
+    struct reduce r = {.real = real_logsumexp};
+    bool drop[QS_RANK_MOST];
+    enum qs_err err = read_reduce(st, &r);
+    if (!err)
+        err = read_axes(st, "axis", r.x, drop);
     return err ? err : run_reduce(st, &r, drop);
 }
 

@@ -72,12 +72,12 @@ layer_norm_shape(struct qs_infer *in)
 
 #define ROW(op, rule, run) \
     const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
-ROW(affine_channel, qs_rule_same, NULL)
+ROW(affine_channel, qs_rule_same, qs_fwd_affine_channel)
 ROW(batch_norm, channel_norm_shape, qs_fwd_batch_norm)
 ROW(group_norm, group_norm_shape, qs_fwd_group_norm)
 ROW(instance_norm, channel_norm_shape, qs_fwd_instance_norm)
 ROW(layer_norm, layer_norm_shape, qs_fwd_layer_norm)
-ROW(lrn, qs_rule_same, NULL)
+ROW(lrn, qs_rule_same, qs_fwd_lrn)
 ROW(norm, qs_rule_same, qs_fwd_norm)
 ROW(sync_batch_norm, channel_norm_shape, qs_fwd_batch_norm)
 #undef ROW

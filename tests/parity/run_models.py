@@ -11,6 +11,7 @@ counts and the worst tensors for each model. Needs paddle 2.6."""
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ BOUND = 1e-5
 SIDE = {"XShape", "Mask", "SavedMean", "SavedVariance", "MeanOut", "VarianceOut", "Reserve", "DropoutState",
         "ReserveSpace", "BatchGate", "BatchCellPreAct", "BatchHidden", "BatchResetHiddenPrev", "MidOut",
         "StepScopes", "OutState", "OutAccum", "Norm", "Mean", "Variance", "Scope"}
+LOOSE = {"sigmoid"}
 TYPE = {"float32": np.float32, "int64": np.int64, "int32": np.int32, "bool": np.bool_}
 
 
@@ -93,6 +95,34 @@ def theirs(model, feed):
         return got, made_by, [f.name for f in fetches]
 
 
+FAKE = {"fake_quantize_dequantize_moving_average_abs_max", "fake_quantize_moving_average_abs_max"}
+
+
+def cut_at_quantizers(model, folder, ref):
+    """A rounding that goes the other way changes all that follows it. So activations that are quantized
+    become inputs, with the values that Paddle has computed: ({name: array}, folder of that model)."""
+    program = pf.program_of(model)
+    ops = program.blocks[0].ops
+    feed, col = {}, sum(op.type == "feed" for op in ops)
+    for op in ops:
+        if op.type not in FAKE:
+            continue
+        name = next(o.arguments[0] for o in op.outputs if o.parameter == "Out")
+        feed[name] = ref[name]
+        del op.inputs[:], op.outputs[:], op.attrs[:]
+        op.type = "feed"
+        op.inputs.add(parameter="X").arguments.append("feed")
+        op.outputs.add(parameter="Out").arguments.append(name)
+        op.attrs.add(name="col", type=0, i=col)
+        col += 1
+    params = pf.files(model)[1]
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "model.pdmodel"), "wb") as f:
+        f.write(program.SerializeToString())
+    shutil.copy(params, os.path.join(folder, "model.pdiparams"))
+    return feed, folder
+
+
 def error(a, b):
     if a.shape != b.shape and a.size == b.size and a.size <= 1:
         a = a.reshape(b.shape)  # 0-D or [1]
@@ -112,6 +142,11 @@ def compare(qslim, work, item):
     folder = os.path.join(work, os.path.basename(model.rstrip("/")))
     os.makedirs(folder, exist_ok=True)
     feed = make_inputs(qslim, model, shapes)
+    ref, made_by, outputs = theirs(model, feed)
+    if FAKE & set(made_by.values()) and pf.files(model)[1]:
+        more, model = cut_at_quantizers(model, os.path.join(folder, "cut"), ref)
+        feed.update(more)
+        ref = {n: v for n, v in ref.items() if made_by[n] not in FAKE}
     arg = []
     for k, (name, value) in enumerate(feed.items()):
         file = os.path.join(folder, "input%d.npy" % k)
@@ -119,10 +154,10 @@ def compare(qslim, work, item):
         arg += ["--input", "%s=%s" % (name, file)]
     done = call(qslim, "run", model, *arg, "--output", os.path.join(folder, "out"), "--all", "--force")
     ours = {t["name"]: np.load(t["file"]) for t in done["outputs"]}
-    ref, made_by, outputs = theirs(model, feed)
     errors = {n: error(ours[n], v) for n, v in ref.items() if n in ours}
     missing = [n for n, v in ref.items() if n not in ours and v.size > 0]
-    bad = {n: e for n, e in errors.items() if not e <= BOUND}
+    # where it saturates a sigmoid multiplies the relative error of its input by that
+    bad = {n: e for n, e in errors.items() if not e <= (4 * BOUND if made_by[n] in LOOSE else BOUND)}
     worst = max(errors.values(), default=np.inf)
     worst_output = max((errors[n] for n in outputs if n in errors), default=np.inf)
     print("# %-32s %4d tensors, worst %.1e, outputs %.1e, %d beyond %g, %d missing %s; %.3f s, tensors %.1f MB" %

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tests/forward/<family>.case: what Paddle computes for single operators on small tensors.
+"""Writes tests/exec/<family>.case: what Paddle computes for single operators on small tensors.
 
-    tests/parity/make_forward.py FOLDER [FAMILY...]
+    tests/parity/make_exec.py FOLDER [FAMILY...]
 
 Only attributes named here are written, so the defaults of the operators are tested too. Needs
-paddle 2.6. Cases without expected outputs here are run by Paddle; see test_forward.c for the form."""
+paddle 2.6. Cases without expected outputs here are run by Paddle; see test_exec.c for the form."""
 import os
 import sys
 
@@ -104,6 +104,7 @@ def elementwise():
     yield "elementwise_mul", {}, {"X": f(2, 1, 4), "Y": f(1, 3, 1)}, ["Out"]
     yield "elementwise_add", {}, {"X": f(2, 3).astype(np.float64), "Y": f(3).astype(np.float64)}, ["Out"]
     yield "elementwise_max", {}, {"X": np.array([1, np.nan, 3], np.float32), "Y": np.array([2, 1, np.nan], np.float32)}, ["Out"]
+    yield "sum", {}, {"X": [f(2, 3), f(2, 3), f(2, 3)]}, ["Out"]
     yield "scale", {"scale": 2.5, "bias": 1.0}, {"X": x}, ["Out"]
     yield "scale", {"scale": 2.5, "bias": 1.0, "bias_after_scale": False}, {"X": x}, ["Out"]
     yield "scale", {"scale": 3.0, "bias": -2.0}, {"X": ints(6)}, ["Out"]
@@ -144,6 +145,10 @@ def norm():
     yield "instance_norm", {}, dict(c, X=x), ["Y"]
     yield "group_norm", {"groups": 2}, dict(c, X=x), ["Y"]
     yield "group_norm", {"groups": 2, "data_layout": "NHWC"}, dict(c, X=f(2, 3, 5, 4)), ["Y"]
+    yield "affine_channel", {"data_layout": "NCHW"}, dict(c, X=x), ["Out"]
+    yield "affine_channel", {}, dict(c, X=f(2, 3, 2, 4)), ["Out"]
+    yield "lrn", {"n": 3, "alpha": 0.1}, {"X": x}, ["Out"]
+    yield "lrn", {}, {"X": x}, ["Out"]
     yield "norm", {"axis": 1}, {"X": f(2, 3, 4)}, ["Out"]
     yield "norm", {"axis": -1, "epsilon": 0.1}, {"X": f(2, 3, 4)}, ["Out"]
 
@@ -164,6 +169,8 @@ def reduce():
     for p in 0.0, 1.0, 2.0, 3.0, np.inf, -np.inf:
         yield "p_norm", {"porder": p, "axis": 1}, {"X": f(2, 3, 4)}, ["Out"]
     yield "p_norm", {"porder": 2.0, "axis": -1, "keepdim": True}, {"X": f(2, 3)}, ["Out"]
+    yield "logsumexp", {"axis": [1]}, {"X": f(2, 3, 4)}, ["Out"]
+    yield "logsumexp", {"axis": [0, 2], "keepdim": True}, {"X": f(2, 3, 4, low=80, high=100)}, ["Out"]
     yield "frobenius_norm", {"dim": [1, 2]}, {"X": f(2, 3, 4)}, ["Out"]
 
 
@@ -218,7 +225,7 @@ def embedding():
 
 FAMILIES = [conv, pool, activation, elementwise, matmul, norm, reduce, recurrent, interp, embedding]
 OPTIONAL = {"batch_norm": ["MeanOut", "VarianceOut", "SavedMean", "SavedVariance", "ReserveSpace"], "layer_norm": ["Mean", "Variance"],
-            "instance_norm": ["SavedMean", "SavedVariance"], "group_norm": ["Mean", "Variance"], "norm": ["Norm"],
+            "instance_norm": ["SavedMean", "SavedVariance"], "group_norm": ["Mean", "Variance"], "norm": ["Norm"], "lrn": ["MidOut"],
             "dropout": ["Mask"], "rnn": ["DropoutState", "Reserve"], "lstm": ["BatchGate", "BatchCellPreAct"],
             "gru": ["BatchGate", "BatchResetHiddenPrev", "BatchHidden"], "gru_unit": ["Gate", "ResetHiddenPrev"]}
 
@@ -276,7 +283,7 @@ def main():
         if names and family.__name__ not in names:
             continue
         with open(os.path.join(folder, family.__name__ + ".case"), "w") as out:
-            out.write("# by tests/parity/make_forward.py; see tests/unit/test_forward.c\n")
+            out.write("# by tests/parity/make_exec.py; see tests/unit/test_exec.c\n")
             for op, attrs, inputs, outputs in family():
                 try:
                     got = compute(op, attrs, inputs, outputs)

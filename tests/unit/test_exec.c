@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Single operators run by the engine against what Paddle computed: tests/forward/<family>.case,
- * written by tests/parity/make_forward.py. A case:
+ * Single operators run by the engine against what Paddle computed: tests/exec/<family>.case,
+ * written by tests/parity/make_exec.py. A case:
  *
  *   op TYPE attribute=value ...     (forms of test_ops.c; @version=2004000 for the program)
  *   in SLOT TYPE DIMS ELEMENT...    (a slot may come several times: a list)
@@ -28,6 +28,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/exec.h"
+#include "kernels/gemm.h"
 
 enum { SLOTS_MOST = 8, LIST_MOST = 32, TENSORS_MOST = 48 };
 
@@ -374,6 +375,93 @@ check_file(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* The executor */
+
+static void
+missing_operators_are_named_together(void **state)
+{
+    struct one_case c;
+    struct qs_exec *e = NULL;
+    struct qs_ctx cx;
+    (void)state;
+    qs_ctx_init(&cx);
+    start_case(&c);
+    qs_node_set_type(c.m, &c.node[0], "zeta");
+    qs_node_set_type(c.m, &c.node[1], "alpha");
+    qs_node_set_type(c.m, &c.node[2], "zeta");
+    c.m->block[0].node = c.node;
+    c.m->block[0].n_node = 3;
+    assert_int_equal(qs_exec_new(&cx, c.m, &e), QS_ERR_UNSUPPORTED);
+    assert_non_null(strstr(qs_message(&cx), "'alpha', 'zeta'"));
+    end_case(&c);
+}
+
+/* relu after relu, and so on: with two tensors alive at once, whatever the length. */
+static void
+memory_is_used_again(void **state)
+{
+    enum { LENGTH = 20 };
+    struct one_case c;
+    struct qs_exec *e = NULL;
+    struct qs_ctx cx;
+    float x[1000] = {0};
+    const struct qs_value in = {
+        .dtype = QS_DTYPE_float32, .n = 1, .d = {1000}, .count = 1000, .data = x};
+    const struct tensor t = {.slot = "X", .v = in};
+    int32_t var = 0;
+    (void)state;
+    qs_ctx_init(&cx);
+    start_case(&c);
+    struct qs_node *node = c.m->block[0].node;
+    for (int i = 0; i <= LENGTH; i++) {
+        const int32_t next = add_var(&c, "v", i, &t);
+        qs_node_set_type(c.m, &node[i], i ? "relu" : "feed");
+        if (i)
+            qs_node_set_in(c.m, &node[i], "X", &var, 1);
+        qs_node_set_out(c.m, &node[i], "Out", &next, 1);
+        var = next;
+    }
+    add_port(&c, &node[LENGTH + 1], "fetch", var, 0);
+    c.m->block[0].n_node = LENGTH + 2;
+    qs_model_index(c.m);
+    assert_int_equal(qs_exec_new(&cx, c.m, &e), QS_OK);
+    for (int run = 0; run < 3; run++)
+        assert_int_equal(qs_exec_run(&cx, e, &in, 1, NULL), QS_OK);
+    assert_true(qs_exec_peak_bytes(e) <= 3 * (int64_t)sizeof(x));
+    qs_exec_free(e);
+    end_case(&c);
+}
+
+/* Products */
+
+static void
+fill(float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = (float)((i * 7919 + 13) % 1000) / 500 - 1;
+}
+
+static void
+products_of_library_and_plain_loop_agree(void **state)
+{
+    enum { MOST = 40 };
+    static float a[MOST * MOST], b[MOST * MOST], got[MOST * MOST], want[MOST * MOST];
+    const int sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {40, 33, 17}, {16, 1, 40}, {2, 40, 0}};
+    (void)state;
+    fill(a, MOST * MOST);
+    fill(b, MOST * MOST);
+    for (int i = 0; i < 5 * 4; i++) {
+        const int m = sizes[i / 4][0], n = sizes[i / 4][1], k = sizes[i / 4][2];
+        const struct qk_matrix x = {a, MOST, i & 1}, y = {b, MOST, i >> 1 & 1};
+        fill(got, MOST * MOST);
+        fill(want, MOST * MOST);
+        qk_sgemm(m, n, k, 0.5F, x, y, 2, got, MOST);
+        qk_sgemm_scalar(m, n, k, 0.5F, x, y, 2, want, MOST);
+        for (int e = 0; e < MOST * MOST; e++)
+            assert_true(fabsf(got[e] - want[e]) <= 1e-5F);
+    }
+}
+
 static int
 is_case_file(const struct dirent *entry)
 {
@@ -387,10 +475,10 @@ main(void)
     const char *top = getenv("srcdir");
     struct CMUnitTest test[64] = {{0}};
     struct dirent **entry = NULL;
-    char *folder = qs_xasprintf("%s/tests/forward", top ? top : ".");
+    char *folder = qs_xasprintf("%s/tests/exec", top ? top : ".");
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const int n = scandir(folder, &entry, is_case_file, alphasort);
-    if (n < 1 || n > 64)
+    if (n < 1 || n > 60)
         return 1;
     for (int i = 0; i < n; i++) {
         test[i] =
@@ -401,7 +489,14 @@ main(void)
     }
     free(entry);
     free(folder);
-    const int failed = _cmocka_run_group_tests("forward", test, (size_t)n, NULL, NULL);
+    const struct CMUnitTest others[] = {
+        cmocka_unit_test(missing_operators_are_named_together),
+        cmocka_unit_test(memory_is_used_again),
+        cmocka_unit_test(products_of_library_and_plain_loop_agree),
+    };
+    memcpy(&test[n], others, sizeof(others));
+    const int failed =
+        _cmocka_run_group_tests("exec", test, (size_t)n + QS_LEN(others), NULL, NULL);
     for (int i = 0; i < n; i++) {
         free((char *)(uintptr_t)test[i].name);
         free(test[i].initial_state);
