@@ -17,6 +17,7 @@
 /* A model that runs on samples. */
 struct runner {
     const struct qs_opened *o;
+    struct qs_model *model; /* runnable form */
     struct qs_exec *exec;
     int n;               /* inputs */
     int32_t *var;        /* [n] */
@@ -46,7 +47,7 @@ seconds_now(void)
 static enum qs_err
 runner_start(struct qs_ctx *cx, struct runner *r, const struct qs_opened *o)
 {
-    enum qs_err err = qs_app_need_params(cx, o);
+    enum qs_err err = qs_app_runnable(cx, o, &r->model);
     r->o = o;
     r->n = qs_model_inputs(o->model, NULL, 0);
     r->var = qs_xcalloc((size_t)r->n + 1, sizeof(*r->var));
@@ -54,7 +55,7 @@ runner_start(struct qs_ctx *cx, struct runner *r, const struct qs_opened *o)
     r->converted = qs_xcalloc((size_t)r->n + 1, sizeof(*r->converted));
     qs_model_inputs(o->model, r->var, r->n);
     if (!err)
-        err = qs_exec_new(cx, o->model, &r->exec);
+        err = qs_exec_new(cx, r->model, &r->exec);
     return err;
 }
 
@@ -75,6 +76,7 @@ runner_release(struct runner *r)
     if (r->in)
         drop_inputs(r);
     qs_exec_free(r->exec);
+    qs_model_unref(r->model);
     free(r->var);
     free(r->in);
     free(r->converted);

@@ -108,7 +108,8 @@ qs_make_folders(struct qs_ctx *cx, const char *path)
 }
 
 struct qs_writer {
-    char *path, *temp;
+    char *path;
+    char *temp; /* name it has before it is renamed; NULL: it has none yet */
     int fd, force;
     int64_t bytes;
     struct qs_sha256 *sha;
@@ -117,17 +118,45 @@ struct qs_writer {
     uint8_t buffer[64 << 10];
 };
 
+/* The folder of a path: malloc. */
+static char *
+folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return qs_xstrdup(".");
+    return slash == path ? qs_xstrdup("/") : qs_xasprintf("%.*s", (int)(slash - path), path);
+}
+
 static enum qs_err
 make_parent(struct qs_ctx *cx, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    if (!slash || slash == path)
-        return QS_OK;
-    char *folder = qs_xstrdup(path);
-    folder[slash - path] = '\0';
+    char *folder = folder_of(path);
     const enum qs_err err = qs_make_folders(cx, folder);
     free(folder);
     return err;
+}
+
+/* A file without a name, which goes when the program is killed; where the file system has no such
+ * thing, one with a name of its own. */
+static int
+open_temporary(struct qs_writer *w)
+{
+    char *folder = folder_of(w->path);
+    w->fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    free(folder);
+    if (w->fd >= 0)
+        return 0;
+    w->temp = qs_xasprintf("%s.tmp.XXXXXX", w->path);
+    w->fd = mkostemp(w->temp, O_CLOEXEC);
+    if (w->fd < 0) {
+        free(w->temp);
+        w->temp = NULL;
+        return -1;
+    }
+    const mode_t mask = umask(0);
+    umask(mask);
+    return fchmod(w->fd, 0666 & ~mask);
 }
 
 enum qs_err
@@ -144,19 +173,12 @@ qs_writer_open(struct qs_ctx *cx, const char *path, int force, struct qs_writer 
     struct qs_writer *w = qs_xcalloc(1, sizeof(*w));
     w->force = force;
     w->path = qs_xstrdup(path);
-    w->temp = qs_xasprintf("%s.tmp.XXXXXX", path);
     w->sha = qs_sha256_new();
-    w->fd = mkostemp(w->temp, O_CLOEXEC);
-    if (w->fd < 0) {
+    if (open_temporary(w) != 0) {
         err = qs_fail(cx, QS_ERR_IO, _("cannot write '%s': %s"), path, strerror(errno));
-        free(w->temp);
-        w->temp = NULL;
         qs_writer_free(w);
         return err;
     }
-    const mode_t mask = umask(0);
-    umask(mask);
-    fchmod(w->fd, 0666 & ~mask);
     *out = w;
     return QS_OK;
 }
@@ -236,13 +258,36 @@ qs_writer_finish(struct qs_ctx *cx, struct qs_writer *w)
     const enum qs_err err = flush(cx, w);
     if (err)
         return err;
-    const int rc = close(w->fd);
-    w->fd = -1;
-    if (rc != 0)
-        return qs_fail(cx, QS_ERR_IO, _("cannot write '%s': %s"), w->path, strerror(errno));
     qs_sha256_end(w->sha, w->hex);
     w->sha = NULL;
     return QS_OK;
+}
+
+/* Gives a file without a name the one it will be renamed from. */
+static int
+link_temporary(struct qs_writer *w)
+{
+    char fd[32];
+    snprintf(fd, sizeof(fd), "/proc/self/fd/%d", w->fd);
+    for (int i = 0; i < 100; i++) {
+        char *name = qs_xasprintf("%s.tmp.%ld.%d", w->path, (long)getpid(), i);
+        if (linkat(AT_FDCWD, fd, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0) {
+            w->temp = name;
+            return 0;
+        }
+        free(name);
+        if (errno != EEXIST)
+            return -1;
+    }
+    return -1;
+}
+
+static int
+close_file(struct qs_writer *w)
+{
+    const int fd = w->fd;
+    w->fd = -1;
+    return close(fd);
 }
 
 enum qs_err
@@ -251,6 +296,8 @@ qs_writer_commit(struct qs_ctx *cx, struct qs_writer *w, struct qs_file_info *in
     if (!w->force && qs_exists(w->path))
         return qs_fail(cx, QS_ERR_EXISTS, _("cannot write '%s': it exists (--force replaces it)"),
                        w->path);
+    if ((!w->temp && link_temporary(w) != 0) || close_file(w) != 0)
+        return qs_fail(cx, QS_ERR_IO, _("cannot write '%s': %s"), w->path, strerror(errno));
     if (rename(w->temp, w->path) != 0)
         return qs_fail(cx, QS_ERR_IO, _("cannot rename '%s' to '%s': %s"), w->temp, w->path,
                        strerror(errno));

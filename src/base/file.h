@@ -27,7 +27,8 @@ enum qs_err qs_writer_open(struct qs_ctx *cx, const char *path, int force,
                            struct qs_writer **out) QS_MUST_CHECK;
 enum qs_err qs_writer_put(struct qs_ctx *cx, struct qs_writer *w, const void *p,
                           size_t n) QS_MUST_CHECK;
-/* Flushes; the file is complete but not yet in place. */
+/* Flushes; the file is complete but not yet in place (and, where the system can, has no name yet:
+ * a killed program leaves nothing). */
 enum qs_err qs_writer_finish(struct qs_ctx *cx, struct qs_writer *w) QS_MUST_CHECK;
 /* Renames into place (after finish) and fills `info` (may be NULL). */
 enum qs_err qs_writer_commit(struct qs_ctx *cx, struct qs_writer *w,

@@ -13,6 +13,8 @@
 #include "io/wire.h"
 #include "model/op.h"
 
+enum { MOST_MEMORY = 512 << 20 }; /* of the messages of a small program */
+
 static bool
 probe(const uint8_t *p, size_t n)
 {
@@ -333,8 +335,12 @@ qs_program_take(struct qs_ctx *cx, struct qs_model *m, const PaddlePb__ProgramDe
 static enum qs_err
 read_program(struct qs_ctx *cx, const struct qs_buf *buf, struct qs_model *m)
 {
-    ProtobufCAllocator alloc = qs_wire_allocator(&m->arena);
+    /* real programs take some ten times their size, those with large constants twice */
+    struct qs_wire_memory memory = {.arena = &m->arena, .left = MOST_MEMORY + 2 * buf->size};
+    ProtobufCAllocator alloc = qs_wire_bounded(&memory);
     const PaddlePb__ProgramDesc *p = paddle_pb__program_desc__unpack(&alloc, buf->size, buf->data);
+    if (memory.is_over)
+        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("it has too many elements"));
     if (!p)
         return qs_fail(cx, QS_ERR_FORMAT, _("not a whole ProgramDesc message"));
     return qs_program_take(cx, m, p);

@@ -14,7 +14,7 @@
 #include "model/op.h"
 
 enum { VERSION = 2006002 /* the program is as Paddle 2.6.2 would have it */, NOTES_MOST = 8 };
-enum { RANK_MOST = 64, LARGEST_DOCUMENT = 64 << 20, BUDGET = 1 << 20 };
+enum { RANK_MOST = 64, LARGEST_DOCUMENT = 64 << 20, MOST_MEMORY = 1 << 30, BUDGET = 1 << 20 };
 
 /* Types */
 
@@ -585,13 +585,26 @@ read_program(struct pir_reader *r, const json_t *doc)
     return err ? err : pir_finish(r, &b);
 }
 
+/* Bytes that jansson takes for the document, about: some twenty times its size when it is a real
+ * one, eighty when it is all "{},". */
+static size_t
+memory_of(const struct qs_buf *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->size; i++)
+        n += b->data[i] == '{' ? 240 : b->data[i] == '[' ? 130 : b->data[i] == ',' ? 40 : 0;
+    return n;
+}
+
 static enum qs_err
 read_pir(struct qs_ctx *cx, const struct qs_buf *b, struct qs_model *m)
 {
     json_error_t why;
-    if (b->size > LARGEST_DOCUMENT) /* in memory it takes some twenty times as much */
+    if (b->size > LARGEST_DOCUMENT)
         return qs_fail(cx, QS_ERR_UNSUPPORTED, _("%zu bytes, at most %d"), b->size,
                        LARGEST_DOCUMENT);
+    if (memory_of(b) > MOST_MEMORY)
+        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("it has too many elements"));
     json_t *doc = json_loadb((const char *)b->data, b->size, 0, &why);
     if (!doc)
         return qs_fail(cx, QS_ERR_FORMAT, _("line %d: %s"), why.line, why.text);

@@ -24,6 +24,23 @@ qs_wire_allocator(struct qs_arena *a)
     return (ProtobufCAllocator){arena_alloc, arena_free, a};
 }
 
+static void *
+bounded_alloc(void *arg, size_t n)
+{
+    struct qs_wire_memory *memory = arg;
+    memory->is_over |= n >= memory->left;
+    if (memory->is_over)
+        return NULL;
+    memory->left -= n + 1;
+    return arena_alloc(memory->arena, n);
+}
+
+ProtobufCAllocator
+qs_wire_bounded(struct qs_wire_memory *memory)
+{
+    return (ProtobufCAllocator){bounded_alloc, arena_free, memory};
+}
+
 struct qs_bytes
 qs_wire_keep(struct qs_arena *a, const ProtobufCMessage *msg)
 {

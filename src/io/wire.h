@@ -13,6 +13,15 @@
  * used as strings. Freeing does nothing. */
 ProtobufCAllocator qs_wire_allocator(struct qs_arena *a);
 
+/* The same with a bound, for messages of which nobody knows what they are: two bytes can become a
+ * hundred. What is over the bound fails, and `is_over` is then set. */
+struct qs_wire_memory {
+    struct qs_arena *arena;
+    size_t left;
+    bool is_over;
+};
+ProtobufCAllocator qs_wire_bounded(struct qs_wire_memory *memory);
+
 /* Unknown fields of a message as encoded bytes ({NULL, 0} when there are none), and back. */
 struct qs_bytes qs_wire_keep_unknown(struct qs_arena *a, const ProtobufCMessage *msg);
 void qs_wire_put_unknown(struct qs_arena *a, struct qs_bytes raw, ProtobufCMessage *msg);

@@ -104,7 +104,7 @@ real_logsumexp(const struct reduce *r, int64_t at)
         return (int64_t)(end);                                      \
     }
 INTEGER(sum, 0, acc += (uint64_t)v, acc)
-INTEGER(mean, 0, acc += (uint64_t)v, (int64_t)acc / r->each)
+INTEGER(mean, 0, acc += (uint64_t)v, r->each ? (int64_t)acc / r->each : 0)
 INTEGER(max, (uint64_t)INT64_MIN, acc = (uint64_t)(v > (int64_t)acc ? v : (int64_t)acc), acc)
 INTEGER(min, INT64_MAX, acc = (uint64_t)(v < (int64_t)acc ? v : (int64_t)acc), acc)
 INTEGER(prod, 1, acc *= (uint64_t)v, acc)

@@ -34,6 +34,19 @@ like "says which there are" "$(cat "$tmp/err")" "*no metric 'best': there are to
 exits 1 "a metric of other data" "$qslim" eval "$digits" -d "$data" -m hmean
 exits 1 "a metric that needs a reference" "$qslim" eval "$digits" -d "$data" -m cosine
 
+# Integer weights run as the floats that they stand for.
+for bits in 8 16; do
+    ok "quantize to $bits bits" "$qslim" quantize "$digits" -o "$tmp/q$bits" --method dynamic --generate-test-model \
+        --weight-bits $bits --op-types conv2d,depthwise_conv2d,matmul_v2
+    ok "a model of integer weights runs" "$qslim" eval "$tmp/q$bits/quantized_model" -d "$data" -n 60 --json
+    tr -d ' \n' <"$tmp/out" | sed 's/.*"metrics"/"metrics"/; s/}}.*/}}/' >"$tmp/one"
+    ok "the test model too" "$qslim" eval "$tmp/q$bits/test_model" -d "$data" -n 60 --json
+    tr -d ' \n' <"$tmp/out" | sed 's/.*"metrics"/"metrics"/; s/}}.*/}}/' >"$tmp/two"
+    is "and is as good" "$(cat "$tmp/one")" "$(cat "$tmp/two")"
+    ok "both are compared" "$qslim" eval "$tmp/q$bits/quantized_model" -d "$data" -n 20 -r "$tmp/q$bits/test_model" -m cosine
+    like "and agree" "$(tr -s ' ' <"$tmp/out")" "*cosine 1.000000 *"
+done
+
 # Data that are not as they should be.
 cp -R "$sample/data" "$tmp/data" && chmod -R u+w "$tmp/data"
 cp "$data" "$tmp/x.yaml" && chmod u+w "$tmp/x.yaml"

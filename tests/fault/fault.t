@@ -44,7 +44,7 @@ said() {
 }
 
 # Quantizing over an older result, with a store.
-for call in write pwrite rename mkostemp mkdir fsync fdatasync close mmap memalign; do
+for call in write pwrite rename tmpfile linkat mkostemp mkdir fsync fdatasync close mmap memalign; do
     faults='' n=0 hits=0
     while n=$((n + 1)) && [ $n -le 40 ]; do
         rm -rf "$tmp/o" "$tmp"/runs.db*
@@ -67,7 +67,7 @@ for call in write pwrite rename mkostemp mkdir fsync fdatasync close mmap memali
 done
 
 # Writing into an empty place.
-for call in write rename mkostemp mkdir close mmap memalign; do
+for call in write rename tmpfile linkat mkostemp mkdir close mmap memalign; do
     faults='' n=0 hits=0
     while n=$((n + 1)) && [ $n -le 40 ]; do
         rm -rf "$tmp/o"

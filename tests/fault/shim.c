@@ -66,6 +66,31 @@ rename(const char *from, const char *to)
 }
 
 int
+linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+    REAL(int, linkat, int, const char *, int, const char *, int)
+    return fails("linkat", EACCES) ? -1 : real(from_fd, from, to_fd, to, flags);
+}
+
+/* Files without a name are not to be had when mkostemp, their substitute, is to fail. */
+int
+open(const char *path, int flags, ...)
+{
+    REAL(int, open, const char *, int, ...)
+    va_list ap;
+    va_start(ap, flags);
+    const mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(ap, mode_t) : 0;
+    va_end(ap);
+    if ((flags & O_TMPFILE) != O_TMPFILE)
+        return real(path, flags, mode);
+    if (call && strcmp(call, "mkostemp") == 0)
+        errno = EOPNOTSUPP;
+    else if (!fails("tmpfile", EOPNOTSUPP))
+        return real(path, flags, mode);
+    return -1;
+}
+
+int
 mkostemp(char *name, int flags)
 {
     REAL(int, mkostemp, char *, int)

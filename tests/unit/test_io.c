@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "io/format.h"
 #include "io/params.h"
+#include "io/wire.h"
 #include "model/text.h"
 
 static char folder[64], prefix[80];
@@ -250,6 +251,30 @@ record_header_reads_back(void **state)
     }
 }
 
+static void
+messages_take_no_more_than_they_may(void **state)
+{
+    static const struct {
+        size_t left;
+        bool fits;
+    } cases[] = {{0, false}, {64, false}, {200, false}, {4096, true}};
+    static const uint8_t program[] = {0x0a, 0x0c, 0x08, 0x00, 0x10, 0x00, 0x22,
+                                      0x06, 0x1a, 0x04, 'r',  'e',  'l',  'u'};
+    (void)state;
+    for (size_t i = 0; i < QS_LEN(cases); i++) {
+        struct qs_arena arena;
+        qs_arena_init(&arena);
+        struct qs_wire_memory memory = {.arena = &arena, .left = cases[i].left};
+        ProtobufCAllocator alloc = qs_wire_bounded(&memory);
+        const PaddlePb__ProgramDesc *p =
+            paddle_pb__program_desc__unpack(&alloc, sizeof(program), program);
+        assert_int_equal(p != NULL, cases[i].fits);
+        assert_int_equal(memory.is_over, !cases[i].fits);
+        assert_true(memory.left <= cases[i].left);
+        qs_arena_release(&arena);
+    }
+}
+
 int
 main(void)
 {
@@ -259,6 +284,7 @@ main(void)
         cmocka_unit_test(unknown_fields_survive),
         cmocka_unit_test(existing_file_is_kept_without_force),
         cmocka_unit_test(record_header_reads_back),
+        cmocka_unit_test(messages_take_no_more_than_they_may),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("io", tests, make_folder, drop_folder);

@@ -484,6 +484,24 @@ lists_that_are_read_again_and_again_are_refused(void **state)
     qs_str_release(&s);
 }
 
+/* Empty objects take eighty times their text. */
+static void
+documents_of_too_many_elements_are_refused(void **state)
+{
+    enum { COUNT = 4 << 20 };
+    (void)state;
+    struct qs_str s;
+    struct qs_ctx cx;
+    qs_str_init(&s);
+    qs_str_add(&s, HEAD "{}");
+    for (int i = 0; i < COUNT; i++)
+        qs_str_add(&s, ",{}");
+    qs_str_add(&s, TAIL);
+    assert_null(read_text(&cx, s.s));
+    assert_non_null(strstr(cx.message, "too many elements"));
+    qs_str_release(&s);
+}
+
 static void
 feed_and_fetch_are_as_classic_programs_have_them(void **state)
 {
@@ -567,6 +585,7 @@ main(void)
         cmocka_unit_test(bad_documents_are_refused_with_a_sentence),
         cmocka_unit_test(deep_control_flow_is_refused),
         cmocka_unit_test(lists_that_are_read_again_and_again_are_refused),
+        cmocka_unit_test(documents_of_too_many_elements_are_refused),
         cmocka_unit_test(feed_and_fetch_are_as_classic_programs_have_them),
         cmocka_unit_test(real_models_have_their_nodes_and_parameters),
     };
