@@ -513,6 +513,8 @@ qs_fwd_box_clip(struct qs_step *st)
     if (err || x->count == 0)
         return err;
     const int64_t images = info->count / 3, rows = x->d[0];
+    if (x->n < 2)
+        return bad_shape(st, "Input");
     if (info->n != 2 || info->d[1] != 3 || x->d[x->n - 1] % 4 != 0)
         return bad_shape(st, "ImInfo");
     const int64_t per_row = x->count / rows;

@@ -86,7 +86,7 @@ run_quant(const struct qs_step *st, struct quant *q, const struct qs_value *scal
 {
     int at = 0;
     enum qs_err err = qs_data_expect_type(st, scale, QS_DTYPE_float32);
-    if (!err && q->x->dtype != QS_DTYPE_int8)
+    if (!err && (q->x->dtype != QS_DTYPE_int8 || q->round != ROUND_NONE))
         err = qs_data_expect_type(st, q->x, QS_DTYPE_float32);
     if (!err)
         err = qs_data_expect_type(st, q->y, QS_DTYPE_float32);

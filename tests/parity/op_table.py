@@ -991,3 +991,274 @@ def viterbi_decode(r, name):
     return Use({"include_bos_eos_tag": coin(r)},
                {"Input": [data(r, [b, t, n])], "Transition": [data(r, [n, n])],
                 "Length": [length]}, {"Scores": 1, "Path": 1}, tol=1e-5)
+
+
+# Arithmetic ----------------------------------------------------------------------------------
+
+def activation(*names, attrs=None, lo=-4.0, hi=4.0, tol=2e-6):
+    """Attributes: name -> list of values to draw from."""
+    def draw(r, name):
+        a = {k: float(r.choice(v)) for k, v in (attrs or {}).items() if coin(r)}
+        x = (r.rand(*shape(r)) * (hi - lo) + lo).astype(F32)
+        return Use(a, {"X": [x]}, {"Out": 1}, tol=tol)
+    op(*names)(draw)
+
+
+activation("abs", "atan", "ceil", "cos", "erf", "exp", "expm1", "floor", "logsigmoid", "relu", "round",
+           "sigmoid", "sign", "silu", "sin", "softsign", "square", "tanh", "tanh_shrink", "cosh", "sinh")
+activation("acos", "asin", lo=-1.0, hi=1.0)
+activation("log", "log10", "log1p", "log2", "sqrt", "rsqrt", "reciprocal", lo=0.1, hi=9.0)
+activation("tan", lo=-1.2, hi=1.2, tol=1e-5)
+activation("relu6", attrs={"threshold": [6]})
+activation("leaky_relu", attrs={"alpha": [0.02, 0.3]})
+activation("elu", "celu", attrs={"alpha": [1, 0.5]})
+activation("hard_sigmoid", attrs={"slope": [0.2, 1 / 6], "offset": [0.5, 0.3]})
+activation("hard_swish", attrs={"threshold": [6], "scale": [6], "offset": [3]})
+activation("swish", attrs={"beta": [1.0]})
+activation("mish", attrs={"threshold": [20]})
+activation("softplus", attrs={"beta": [1, 2], "threshold": [20, 2]}, tol=5e-6)
+activation("hard_shrink", attrs={"threshold": [0.5, 1]})
+activation("softshrink", attrs={"lambda": [0.5, 1]})
+activation("thresholded_relu", attrs={"threshold": [1, 0.5]})
+activation("selu", attrs={"scale": [1.05], "alpha": [1.67]})
+
+
+@op("gelu")
+def gelu(r, name):
+    return Use({"approximate": coin(r)}, {"X": [data(r, shape(r))]}, {"Out": 1}, tol=2e-6)
+
+
+@op("prelu")
+def prelu(r, name):
+    d = shape(r, 4, 4)
+    mode = ["all", "channel", "element"][r.randint(3)]
+    a = {"all": [1], "channel": [d[1]], "element": [1] + d[1:]}[mode]
+    return Use({"mode": mode, "data_format": "NCHW"}, {"X": [data(r, d)], "Alpha": [data(r, a)]}, {"Out": 1})
+
+
+@op("elementwise_add", "elementwise_sub", "elementwise_mul", "elementwise_div", "elementwise_max",
+    "elementwise_min", "elementwise_mod", "elementwise_floordiv", "elementwise_pow")
+def elementwise(r, name):
+    t = any_type(r, (F32, F32, I32, I64))
+    if name in ("elementwise_div", "elementwise_pow"):
+        t = F32
+    if name == "elementwise_floordiv":
+        t = any_type(r, (I32, I64))
+    d = shape(r)
+    at = int(r.randint(len(d)))
+    end = int(r.randint(at, len(d))) + 1
+    how = r.randint(3)
+    a, b = (data(r, d, t), data(r, d[at:end], t)) if how else broadcast_pair(r, t)
+    if name in ("elementwise_div", "elementwise_mod", "elementwise_floordiv"):
+        b = np.where(np.abs(b) < 0.2, np.asarray(3, b.dtype), b)
+    if name == "elementwise_pow":
+        a = np.abs(a) + np.float32(0.1)
+    return Use({"axis": at if how else -1}, {"X": [a], "Y": [b]}, {"Out": 1}, tol=1e-5)
+
+
+@op("scale")
+def scale(r, name):
+    t = any_type(r, (F32, F32, I32, I64))
+    whole = t != F32
+    return Use({"scale": float(r.randint(-3, 4)) if whole else float(np.float32(r.randn())),
+                "bias": float(r.randint(-3, 4)) if whole else float(np.float32(r.randn())),
+                "bias_after_scale": coin(r)}, {"X": [data(r, shape(r), t)]}, {"Out": 1}, tol=1e-6)
+
+
+@op("sum")
+def sum_(r, name):
+    d = shape(r)
+    return Use({}, {"X": [data(r, d) for _ in range(r.randint(1, 4))]}, {"Out": 1}, tol=1e-6)
+
+
+@op("softmax", "log_softmax")
+def softmax(r, name):
+    d = shape(r)
+    return Use({"axis": axis(r, len(d))}, {"X": [data(r, d)]}, {"Out": 1}, tol=2e-6)
+
+
+@op("dropout")
+def dropout(r, name):
+    return Use({"dropout_prob": 0.25, "is_test": True,
+                "dropout_implementation": ["downgrade_in_infer", "upscale_in_train"][r.randint(2)]},
+               {"X": [data(r, shape(r))]}, {"Out": 1, "Mask": 1}, tol=1e-6, skip=("Mask",))
+
+
+# Reductions ----------------------------------------------------------------------------------
+
+@op("reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reduce_prod", "reduce_all", "reduce_any")
+def reduce(r, name):
+    d = shape(r)
+    t = BOOL if name in ("reduce_all", "reduce_any") else \
+        any_type(r, (F32,) if name in ("reduce_mean",) else (F32, I32, I64))
+    dim = sorted({int(v) for v in r.randint(0, len(d), r.randint(1, 3))})
+    if coin(r):
+        dim = [v - len(d) for v in dim]
+    return Use({"dim": dim, "keep_dim": coin(r), "reduce_all": r.randint(4) == 0},
+               {"X": [data(r, d, t, -2, 3)]}, {"Out": 1}, tol=1e-5)
+
+
+@op("mean")
+def mean(r, name):
+    return Use({}, {"X": [data(r, shape(r))]}, {"Out": 1}, tol=2e-6)
+
+
+@op("logsumexp")
+def logsumexp(r, name):
+    d = shape(r)
+    return Use({"axis": [axis(r, len(d))], "keepdim": coin(r), "reduce_all": False},
+               {"X": [data(r, d)]}, {"Out": 1}, tol=5e-6)
+
+
+@op("p_norm")
+def p_norm(r, name):
+    d = shape(r)
+    return Use({"porder": float(r.choice([1, 2, 3, np.inf])), "axis": axis(r, len(d)), "keepdim": coin(r),
+                "epsilon": 1e-12, "asvector": False}, {"X": [data(r, d)]}, {"Out": 1}, tol=1e-5)
+
+
+# Products ------------------------------------------------------------------------------------
+
+@op("matmul_v2", "matmul")
+def matmul(r, name):
+    m, k, n = (int(v) for v in r.randint(1, 7, 3))
+    lead = shape(r, 0, 2, 3)
+    tx, ty = coin(r), coin(r)
+    x = data(r, lead + ([k, m] if tx else [m, k]))
+    y = data(r, (lead if coin(r) else []) + ([n, k] if ty else [k, n]))
+    if name == "matmul":
+        return Use({"transpose_X": tx, "transpose_Y": ty, "alpha": float(r.choice([1, 0.5]))},
+                   {"X": [x], "Y": [y]}, {"Out": 1}, tol=1e-5)
+    return Use({"trans_x": tx, "trans_y": ty}, {"X": [x], "Y": [y]}, {"Out": 1}, tol=1e-5)
+
+
+@op("bmm")
+def bmm(r, name):
+    b, m, k, n = (int(v) for v in r.randint(1, 6, 4))
+    return Use({}, {"X": [data(r, [b, m, k])], "Y": [data(r, [b, k, n])]}, {"Out": 1}, tol=1e-5)
+
+
+@op("mul")
+def mul(r, name):
+    a, b, c = shape(r, 1, 2, 3), shape(r, 1, 2, 3), shape(r, 1, 2, 3)
+    return Use({"x_num_col_dims": len(a), "y_num_col_dims": len(b)},
+               {"X": [data(r, a + b)], "Y": [data(r, b + c)]}, {"Out": 1}, tol=1e-5)
+
+
+@op("lookup_table_v2")
+def lookup_table_v2(r, name):
+    n, w = (int(v) for v in r.randint(1, 7, 2))
+    return Use({"padding_idx": int(r.randint(-1, n))},
+               {"Ids": [index(r, n, shape(r, 1, 3))], "W": [data(r, [n, w])]}, {"Out": 1})
+
+
+# Images --------------------------------------------------------------------------------------
+
+def pads_of(r, most=3):
+    return [int(v) for v in r.randint(0, most, int(r.choice([2, 4])))]
+
+
+@op("conv2d", "depthwise_conv2d")
+def conv2d(r, name):
+    g = int(r.randint(1, 4))
+    ci, co = (1, int(r.randint(1, 3))) if name != "conv2d" else (int(r.randint(1, 4)), int(r.randint(1, 4)))
+    kh, kw = (int(v) for v in r.randint(1, 4, 2))
+    attrs = {"strides": shape(r, 2, 2, 3), "paddings": pads_of(r), "dilations": shape(r, 2, 2, 2),
+             "groups": g, "padding_algorithm": str(r.choice(["EXPLICIT", "EXPLICIT", "SAME", "VALID"])),
+             "data_format": "NCHW"}
+    x = data(r, [int(r.randint(1, 3)), ci * g, int(r.randint(5, 12)), int(r.randint(5, 12))])
+    return Use(attrs, {"Input": [x], "Filter": [data(r, [co * g, ci, kh, kw])]}, {"Output": 1}, tol=2e-5)
+
+
+@op("conv2d_transpose", "depthwise_conv2d_transpose")
+def conv2d_transpose(r, name):
+    g = int(r.randint(1, 4))
+    ci, co = (1, 1) if name != "conv2d_transpose" else (int(r.randint(1, 4)), int(r.randint(1, 4)))
+    kh, kw = (int(v) for v in r.randint(2, 5, 2))
+    attrs = {"strides": shape(r, 2, 2, 3), "paddings": pads_of(r, 2), "dilations": [1, 1], "groups": g,
+             "padding_algorithm": "EXPLICIT", "data_format": "NCHW", "output_padding": [], "output_size": []}
+    x = data(r, [int(r.randint(1, 3)), ci * g, int(r.randint(3, 7)), int(r.randint(3, 7))])
+    return Use(attrs, {"Input": [x], "Filter": [data(r, [ci * g, co, kh, kw])]}, {"Output": 1}, tol=2e-5)
+
+
+@op("pool2d")
+def pool2d(r, name):
+    adaptive = r.randint(4) == 0
+    attrs = {"pooling_type": ["max", "avg"][r.randint(2)], "ksize": shape(r, 2, 2, 3),
+             "strides": shape(r, 2, 2, 3), "paddings": [0, 0] if adaptive else pads_of(r, 2),
+             "global_pooling": r.randint(5) == 0, "adaptive": adaptive, "exclusive": coin(r),
+             "ceil_mode": coin(r), "data_format": "NCHW",
+             "padding_algorithm": str(r.choice(["EXPLICIT", "EXPLICIT", "SAME", "VALID"]))}
+    attrs["ksize"] = [max(k, 1 + max(attrs["paddings"])) for k in attrs["ksize"]]
+    return Use(attrs, {"X": [data(r, [2, 3, int(r.randint(4, 10)), int(r.randint(4, 10))])]}, {"Out": 1},
+               tol=2e-6)
+
+
+@op("batch_norm")
+def batch_norm(r, name):
+    d = shape(r, 4, 4)
+    last = coin(r)
+    c = d[-1] if last else d[1]
+    return Use({"epsilon": float(np.float32(1e-5)), "is_test": True, "data_layout": "NHWC" if last else "NCHW",
+                "momentum": 0.9, "use_global_stats": False},
+               {"X": [data(r, d)], "Scale": [data(r, [c])], "Bias": [data(r, [c])], "Mean": [data(r, [c])],
+                "Variance": [np.abs(data(r, [c])) + np.float32(0.1)]},
+               {"Y": 1, "MeanOut": 1, "VarianceOut": 1, "SavedMean": 1, "SavedVariance": 1}, tol=5e-6,
+               skip=("MeanOut", "VarianceOut", "SavedMean", "SavedVariance"))
+
+
+@op("layer_norm")
+def layer_norm(r, name):
+    d = shape(r, 2, 4)
+    a = int(r.randint(1, len(d)))
+    n = int(np.prod(d[a:]))
+    return Use({"begin_norm_axis": a, "epsilon": float(np.float32(1e-5))},
+               {"X": [data(r, d)], "Scale": [data(r, [n])], "Bias": [data(r, [n])]},
+               {"Y": 1, "Mean": 1, "Variance": 1}, tol=2e-4, skip=("Mean", "Variance"))
+
+
+@op("instance_norm")
+def instance_norm(r, name):
+    d = shape(r, 4, 4)[:2] + [3, 4]
+    return Use({"epsilon": float(np.float32(1e-5))},
+               {"X": [data(r, d)], "Scale": [data(r, [d[1]])], "Bias": [data(r, [d[1]])]},
+               {"Y": 1, "SavedMean": 1, "SavedVariance": 1}, tol=2e-4, skip=("SavedMean", "SavedVariance"))
+
+
+@op("group_norm")
+def group_norm(r, name):
+    g = int(r.randint(1, 4))
+    d = [2, g * int(r.randint(1, 4)), 3, 4]
+    return Use({"epsilon": float(np.float32(1e-5)), "groups": g, "data_layout": "NCHW"},
+               {"X": [data(r, d)], "Scale": [data(r, [d[1]])], "Bias": [data(r, [d[1]])]},
+               {"Y": 1, "Mean": 1, "Variance": 1}, tol=2e-4, skip=("Mean", "Variance"))
+
+
+@op("nearest_interp_v2", "bilinear_interp_v2", "bicubic_interp_v2", "nearest_interp", "bilinear_interp")
+def interp(r, name):
+    attrs = {"out_h": int(r.randint(1, 12)), "out_w": int(r.randint(1, 12)), "align_corners": coin(r),
+             "interp_method": name.split("_")[0], "data_layout": "NCHW"}
+    if not name.startswith("nearest"):
+        attrs["align_mode"] = int(r.randint(2))
+    if coin(r):
+        attrs["scale"] = [2.0, 1.5] if name.endswith("v2") else 2.0
+    return Use(attrs, {"X": [data(r, [2, 2, int(r.randint(2, 8)), int(r.randint(2, 8))])]}, {"Out": 1},
+               tol=2e-5)
+
+
+@op("rnn")
+def rnn(r, name):
+    mode = ["LSTM", "GRU"][r.randint(2)]
+    t, b, i, h, layers, dirs = (int(v) for v in r.randint([1, 1, 1, 1, 1, 1], [6, 4, 6, 6, 3, 3]))
+    gates = 4 if mode == "LSTM" else 3
+    weights, biases = [], []
+    for k in range(layers * dirs):
+        wide = i if k < dirs else dirs * h
+        weights += [data(r, [gates * h, wide]) * np.float32(0.3), data(r, [gates * h, h]) * np.float32(0.3)]
+        biases += [data(r, [gates * h]) * np.float32(0.3) for _ in range(2)]
+    states = [data(r, [layers * dirs, b, h]) for _ in range(2 if mode == "LSTM" else 1)]
+    return Use({"mode": mode, "hidden_size": h, "input_size": i, "num_layers": layers, "is_bidirec": dirs == 2,
+                "dropout_prob": 0.0, "is_test": True, "seed": 0},
+               {"Input": [data(r, [t, b, i])], "PreState": states, "WeightList": weights + biases},
+               {"Out": 1, "State": len(states), "Reserve": 1, "DropoutState": 1}, tol=2e-5,
+               skip=("Reserve", "DropoutState"))

@@ -142,7 +142,8 @@ def error(a, b):
 
 def compare(qslim, work, item):
     model, *shapes = item.split(",")
-    folder = os.path.join(work, os.path.basename(model.rstrip("/")))
+    title = os.path.basename(model.rstrip("/"))
+    folder = os.path.join(work, title)
     os.makedirs(folder, exist_ok=True)
     feed = make_inputs(qslim, model, shapes)
     ref, made_by, outputs = theirs(model, feed)
@@ -164,7 +165,7 @@ def compare(qslim, work, item):
     worst = max(errors.values(), default=np.inf)
     worst_output = max((errors[n] for n in outputs if n in errors), default=np.inf)
     print("# %-32s %4d tensors, worst %.1e, outputs %.1e, %d beyond %g, %d missing %s; %.3f s, tensors %.1f MB" %
-          (os.path.basename(model.rstrip("/")), len(errors), worst, worst_output, len(bad), BOUND, len(missing),
+          (title, len(errors), worst, worst_output, len(bad), BOUND, len(missing),
            missing[:4], done["seconds"], done["peak_bytes"] / 1e6))
     for n, e in list(bad.items())[:6]:
         print("#   %s of %s: %.2e, %s %s" % (n, made_by[n], e, ours[n].shape, ref[n].shape))
@@ -188,4 +189,5 @@ def main():
     sys.exit(failed != 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -31,7 +31,7 @@
 #include "model/shape.h"
 #include "model/step.h"
 
-enum { LIST_MOST = 4096, SLOT_MOST = 16, VARS_MOST = 16, OUT_MOST = 64 };
+enum { LIST_MOST = 4096, SLOT_MOST = 16, VARS_MOST = 16, OUT_MOST = 64, BYTES_MOST = 1 << 24 };
 
 struct tensor {
     struct qs_value v;
@@ -115,7 +115,8 @@ read_tensor(struct test *t, const char *p, struct tensor *out)
         BAD(t, "bad type at '%.20s'", p);
         return p + strlen(p);
     }
-    v->data = qs_arena_calloc(&t->arena, (size_t)v->count + 1, (size_t)qs_dtype_bytes(v->dtype));
+    /* of its own and of the exact size, so that reading past it is seen */
+    v->data = qs_xcalloc((size_t)v->count, (size_t)qs_dtype_bytes(v->dtype));
     while (*p == '@' || (*p == ',' && v->n_lod)) {
         out->lod[v->n_lod++] = strtoll(p + 1, (char **)(uintptr_t)&p, 10);
         v->lod = out->lod;
@@ -262,9 +263,13 @@ make(struct qs_step *st, int32_t var, int32_t dtype, int n, const int64_t *d)
     *v = (struct qs_value){.dtype = dtype, .n = n, .count = 1};
     for (int i = 0; i < n; i++)
         v->count *= v->d[i] = d[i];
+    if (v->count > BYTES_MOST) {
+        *v = (struct qs_value){0};
+        return qs_fail(st->cx, QS_ERR_MEMORY, "too large");
+    }
     /* of the exact size, and never zero by chance */
     const size_t bytes = (size_t)v->count * (size_t)qs_dtype_bytes(dtype);
-    v->data = qs_xmalloc(bytes + 1);
+    v->data = qs_xmalloc(bytes ? bytes : 1);
     memset(v->data, 0x5a, bytes);
     return QS_OK;
 }
@@ -345,8 +350,19 @@ check(struct test *t, enum qs_err err)
 }
 
 static void
+release_slots(struct slot *slot, int n)
+{
+    for (int s = 0; s < n; s++)
+        for (int i = 0; i < slot[s].n; i++)
+            if (slot[s].t[i])
+                free(slot[s].t[i]->v.data);
+}
+
+static void
 release(struct test *t)
 {
+    release_slots(t->in, t->n_in);
+    release_slots(t->want, t->n_want);
     for (int i = 0; i < OUT_MOST; i++)
         free(t->out[i].data);
     free(t->var);
