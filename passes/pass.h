@@ -40,6 +40,12 @@ const struct qs_pass *qs_pass_at(int i);
 /* Runs the passes of the plan's method in order. */
 enum qs_err qs_run_recipe(struct qs_ctx *cx, struct qs_pass_state *st) QS_MUST_CHECK;
 
+/* Makes integer weights with scales in attributes (method dynamic) FP32 again, as Paddle-Lite does
+ * when it loads them: q * scale in float. `layers` are those of the model; returns how many there
+ * were in *n. */
+enum qs_err qs_dequant_weights(struct qs_ctx *cx, struct qs_model *m,
+                               const struct qs_layers *layers, int *n) QS_MUST_CHECK;
+
 /* Puts back what Paddle 2.6 leaves out and Paddle-Lite insists on; returns how many things. */
 int qs_lite_legalize(struct qs_model *m);
 

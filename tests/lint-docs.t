@@ -33,6 +33,9 @@ fi
 if [ -e "$top/passes/passes.inc" ]; then
     is "every pass is in a page" "$(rows "$top/passes/passes.inc" | missing "$tmp/all")" ""
 fi
+if [ -e "$top/src/data/metric.inc" ]; then
+    is "every metric is in a page" "$(rows "$top/src/data/metric.inc" | missing "$tmp/all")" ""
+fi
 if [ -e "$top/ui/keys.inc" ] && [ -e "$top/man/qslim-tui.1" ]; then
     plain "$top/man/qslim-tui.1" >"$tmp/tui"
     actions=$(sed -n 's/^ACTION([A-Z_]*, "\([a-z-]*\)".*/\1/p' "$top/ui/keys.inc")

@@ -10,9 +10,10 @@ src/model    base/ model/ kernels/kernel.h kernels/cpu.h
 src/ops      base/ model/ ops/ kernels/
 src/io       base/ model/ io/
 src/engine   base/ model/ engine/
+src/data     base/ model/ io/ data/
 passes       base/ model/ passes/
 db           base/ model/ db/
-src/app      base/ model/ kernels/ ops/ io/ engine/ passes/ db/ app/
+src/app      base/ model/ kernels/ ops/ io/ engine/ data/ passes/ db/ app/
 src/cmd      base/ model/ app/ passes/decide.h kernels/cpu.h kernels/kernel.h kernels/selftest.h cmd/
 ui           base/ model/ app/ passes/decide.h cmd/cmd.h ui/
 src/main.c   base/ cmd/

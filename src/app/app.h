@@ -88,6 +88,43 @@ enum qs_err qs_app_execute(struct qs_ctx *cx, const struct qs_opened *o,
                            struct qs_executed *done) QS_MUST_CHECK;
 void qs_executed_release(struct qs_executed *done);
 
+/* The model as an engine can run it: integer weights (method dynamic) are FP32 again. It shares
+ * all else; drop it with qs_model_unref. */
+enum qs_err qs_app_runnable(struct qs_ctx *cx, const struct qs_opened *o,
+                            struct qs_model **out) QS_MUST_CHECK;
+
+struct qs_evaluate_options {
+    const char *data;        /* a data file, see qslim-data(5) */
+    int64_t samples;         /* the first so many; 0: all */
+    const char *metrics;     /* names joined by ','; NULL: all that can be had */
+    int64_t max_pixels;      /* of a picture; 0: the default */
+    const char *predictions; /* file for what is predicted, a line of JSON per sample; NULL: none */
+    bool force;
+    bool no_store;
+    const char *db; /* path of the store; NULL: default */
+};
+struct qs_evaluated {
+    struct qs_run run; /* kind "eval"; its metrics with 95 % intervals */
+    int64_t samples;   /* that were evaluated */
+    int64_t broken;    /* that could not be read */
+    double images_per_second;
+};
+/* Runs the model on the samples of a data file, one at a time, and stores the run with its
+ * metrics. `reference` (may be NULL) is the model to compare outputs with. On failure the run is
+ * filled as far as it came. */
+enum qs_err qs_app_evaluate(struct qs_ctx *cx, const struct qs_opened *o,
+                            const struct qs_opened *reference,
+                            const struct qs_evaluate_options *opt,
+                            struct qs_evaluated *out) QS_MUST_CHECK;
+void qs_evaluated_release(struct qs_evaluated *e);
+
+/* How a metric is shown. */
+struct qs_metric_look {
+    const char *unit, *format;
+    bool higher_is_better;
+};
+bool qs_app_metric_look(const char *name, struct qs_metric_look *out); /* false: unknown */
+
 /* Runs of the store (db NULL: default path). */
 enum qs_err qs_app_runs(struct qs_ctx *cx, const char *db, struct qs_runs *out) QS_MUST_CHECK;
 enum qs_err qs_app_run(struct qs_ctx *cx, const char *db, int64_t id,

@@ -228,13 +228,17 @@ static enum qs_err
 run_model(struct qs_ctx *cx, struct output *out, const struct inputs *in)
 {
     struct qs_exec *e = NULL;
+    struct qs_model *m = NULL;
     const struct qs_watch watch = {see_tensor, out};
-    enum qs_err err = qs_exec_new(cx, out->o->model, &e);
+    enum qs_err err = qs_app_runnable(cx, out->o, &m);
+    if (!err)
+        err = qs_exec_new(cx, m, &e);
     const double start = seconds_now();
     if (!err)
         err = qs_exec_run(cx, e, in->value, in->n, out->opt->all ? &watch : NULL);
     if (err) {
         qs_exec_free(e);
+        qs_model_unref(m);
         return err;
     }
     out->done->seconds = seconds_now() - start;
@@ -242,6 +246,7 @@ run_model(struct qs_ctx *cx, struct output *out, const struct inputs *in)
     out->done->peak_bytes = qs_exec_peak_bytes(e);
     err = write_outputs(cx, out, e);
     qs_exec_free(e);
+    qs_model_unref(m);
     return err;
 }
 

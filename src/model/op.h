@@ -13,6 +13,7 @@
 
 struct qs_step;  /* step.h: execution at one node */
 struct qs_infer; /* infer.h: the state of shape inference at one node */
+struct qs_step;  /* step.h: execution at one node */
 
 struct qs_op {
     const char *name;

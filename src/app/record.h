@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run that is being recorded: what every kind of run notes, and its row in the store. Trouble
+ * with the store is a warning: it never costs the user the result. */
+#ifndef QS_APP_RECORD_H
+#define QS_APP_RECORD_H
+
+#include "app/app.h"
+
+struct qs_db;
+
+struct qs_record {
+    struct qs_run *run; /* owned by the caller */
+    struct qs_db *db;   /* NULL: not stored */
+    double begun;       /* monotonic seconds */
+};
+
+/* Fills the run: kind, model, machine, start; everything else is empty text or zero. Digests the
+ * model, then begins the run in the store (path NULL: the default; store false: none). */
+enum qs_err qs_record_begin(struct qs_ctx *cx, struct qs_record *r, struct qs_run *run,
+                            const char *kind, const struct qs_opened *o, const char *path,
+                            bool store) QS_MUST_CHECK;
+/* Ends the run with the state that `err` (recorded in cx, and still so afterwards) means; sets its
+ * seconds. Returns err. */
+enum qs_err qs_record_end(struct qs_ctx *cx, struct qs_record *r, enum qs_err err);
+
+#endif
