@@ -5,7 +5,7 @@
 make_forward_cases.py OUT.case [--draws N] [--seed N] [--ops a,b,...] [--longest N]
 
 The files of tests/forward were made with --draws 4, the operators that they hold, and
---longest 700 (2000 for detection).
+--longest 700, or more where all lines are longer.
 
 Run it with the Python that has paddlepaddle 2.6.
 """

@@ -20,6 +20,7 @@ class Use:
     outputs: dict
     tol: float = 0.0
     lods: dict = field(default_factory=dict)  # slot -> offsets
+    shared: dict = field(default_factory=dict)  # output slot -> input slot of the same variable
     skip: tuple = ()  # outputs that are not compared
     wrong: bool = False  # an index is out of range: qslim refuses, Paddle may compute anything
     formula: object = None  # computes the outputs of an operator that Paddle no longer has
@@ -906,7 +907,7 @@ def prior_box(r, name):
                 "clip": coin(r), "variances": [float(np.float32(v)) for v in (0.1, 0.1, 0.2, 0.2)],
                 "step_w": float(r.choice([0, 8])), "step_h": float(r.choice([0, 8])), "offset": 0.5,
                 "min_max_aspect_ratios_order": coin(r)},
-               {"Input": [data(r, [n, c, h, w])], "Image": [data(r, [n, 3, 30, 40])]},
+               {"Input": [data(r, [n, c, h, w])], "Image": [data(r, [n, 1, 6, 9])]},
                {"Boxes": 1, "Variances": 1}, tol=1e-6)
 
 
@@ -920,7 +921,7 @@ def density_prior_box(r, name):
                 "clip": coin(r), "variances": [float(np.float32(v)) for v in (0.1, 0.1, 0.2, 0.2)],
                 "step_w": float(r.choice([0, 8])), "step_h": float(r.choice([0, 8])), "offset": 0.5,
                 "flatten_to_2d": coin(r)},
-               {"Input": [data(r, [n, c, h, w])], "Image": [data(r, [n, 3, 30, 40])]},
+               {"Input": [data(r, [n, c, h, w])], "Image": [data(r, [n, 1, 6, 9])]},
                {"Boxes": 1, "Variances": 1}, tol=1e-6)
 
 
@@ -1205,6 +1206,7 @@ def batch_norm(r, name):
                {"X": [data(r, d)], "Scale": [data(r, [c])], "Bias": [data(r, [c])], "Mean": [data(r, [c])],
                 "Variance": [np.abs(data(r, [c])) + np.float32(0.1)]},
                {"Y": 1, "MeanOut": 1, "VarianceOut": 1, "SavedMean": 1, "SavedVariance": 1}, tol=5e-6,
+               shared={"MeanOut": "Mean", "VarianceOut": "Variance"},
                skip=("MeanOut", "VarianceOut", "SavedMean", "SavedVariance"))
 
 

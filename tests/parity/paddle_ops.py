@@ -29,6 +29,9 @@ def add(block, k, name, use):
                     a, [[b - c for b, c in zip(o[1:], o)]], paddle.CPUPlace())
     for slot, n in use.outputs.items():
         outs[slot] = [f"out{k}_{slot}_{i}" for i in range(n)]
+        if slot in use.shared:
+            outs[slot] = ins[use.shared[slot]]
+            continue
         for v in outs[slot]:
             block.create_var(name=v, dtype="float32", persistable=False)
     made = outs
