@@ -36,19 +36,38 @@ inverse(float s)
     return s <= 1e-30F ? 1.0F / (s + 1e-6F) : 1.0F / s;
 }
 
+/* To nearest, ties to even, of at most 2^22: what lies above the binary point falls off. Written
+ * out because a compiler for plain x86-64 calls the library for rintf. */
+static inline float
+nearest(float v)
+{
+    const float high = 12582912.0F; /* 1.5 * 2^23 */
+    return (v + high) - high;
+}
+
+/* Ties away from zero: differs where v lies halfway. */
+static inline float
+nearest_away(float v)
+{
+    const float r = nearest(v), d = v - r;
+    return d == 0.5F && v > 0 ? r + 1 : d == -0.5F && v < 0 ? r - 1 : r;
+}
+
 static void
 round_run(const struct quant *q, float s, const float *x, float *y, int64_t n)
 {
     const float by = q->range * inverse(s), lo = -q->range - 1, hi = q->range;
     if (q->round == ROUND_EVEN) {
         for (int64_t i = 0; i < n; i++) {
-            const float v = rintf(by * x[i]);
-            y[i] = v > hi ? hi : v < lo ? lo : v;
+            const float v = by * x[i];
+            y[i] = nearest(v > hi ? hi : v < lo ? lo : v);
         }
         return;
     }
-    for (int64_t i = 0; i < n; i++)
-        y[i] = roundf(by * (x[i] < -s ? -s : x[i] > s ? s : x[i]));
+    for (int64_t i = 0; i < n; i++) {
+        const float v = x[i] < -s ? -s : x[i] > s ? s : x[i];
+        y[i] = nearest_away(by * v);
+    }
 }
 
 static void
