@@ -33,7 +33,8 @@ span_of(const struct pool *p, const struct qs_window *w, int64_t o, int64_t size
         s.cells = s.to - s.from;
         return s;
     }
-    const int64_t from = o * w->stride - w->pad_before, reach = size + w->pad_after;
+    /* the kernel knows the padding in front only and takes it for both ends */
+    const int64_t from = o * w->stride - w->pad_before, reach = size + w->pad_before;
     const int64_t to = from + w->kernel < reach ? from + w->kernel : reach;
     s.cells = to - from;
     s.from = from > 0 ? from : 0;

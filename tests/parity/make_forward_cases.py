@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes tests/forward/*.case: random uses of operators and what Paddle computes for them.
 
-make_forward_cases.py OUT.case [--draws N] [--seed N] [--ops a,b,...]
+make_forward_cases.py OUT.case [--draws N] [--seed N] [--ops a,b,...] [--longest N]
+
+The files of tests/forward were made with --draws 4, the operators that they hold, and
+--longest 700 (2000 for detection).
 
 Run it with the Python that has paddlepaddle 2.6.
 """
@@ -64,10 +68,12 @@ def main():
     ap.add_argument("--draws", type=int, default=3)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--ops")
+    ap.add_argument("--longest", type=int, default=10**9, help="leave longer lines out")
     a = ap.parse_args()
     import paddle_ops
     names = a.ops.split(",") if a.ops else list(op_table.OPS)
     with open(a.out, "w") as f:
+        f.write("# made by tests/parity/make_forward_cases.py; see tests/unit/test_forward_data.c\n")
         for name in names:
             bad = 0
             for k in range(a.draws):
@@ -79,7 +85,9 @@ def main():
                     if bad == 1:
                         print(f"{name}: {result[:200]}", file=sys.stderr)
                     continue
-                f.write(line(name, use, result) + "\n")
+                text = line(name, use, result)
+                if len(text) <= a.longest:
+                    f.write(text + "\n")
             if bad:
                 print(f"{name}: Paddle refuses {bad} of {a.draws}", file=sys.stderr)
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One row per operator: how to draw a random use of it.
 
 OPS maps an operator type to a function of a numpy RandomState that returns a Use: attributes,
@@ -1183,10 +1184,10 @@ def conv2d_transpose(r, name):
 
 @op("pool2d")
 def pool2d(r, name):
-    adaptive = r.randint(4) == 0
-    attrs = {"pooling_type": ["max", "avg"][r.randint(2)], "ksize": shape(r, 2, 2, 3),
+    adaptive = r.randint(4) == 0  # of averages: for maxima Paddle has another operator
+    attrs = {"pooling_type": "avg" if adaptive else ["max", "avg"][r.randint(2)], "ksize": shape(r, 2, 2, 3),
              "strides": shape(r, 2, 2, 3), "paddings": [0, 0] if adaptive else pads_of(r, 2),
-             "global_pooling": r.randint(5) == 0, "adaptive": adaptive, "exclusive": coin(r),
+             "global_pooling": not adaptive and r.randint(5) == 0, "adaptive": adaptive, "exclusive": coin(r),
              "ceil_mode": coin(r), "data_format": "NCHW",
              "padding_algorithm": str(r.choice(["EXPLICIT", "EXPLICIT", "SAME", "VALID"]))}
     attrs["ksize"] = [max(k, 1 + max(attrs["paddings"])) for k in attrs["ksize"]]

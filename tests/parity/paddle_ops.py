@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs uses of operators (op_table.Use) in Paddle, one by one or many in one program."""
 import numpy as np
 import paddle

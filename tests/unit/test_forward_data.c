@@ -473,6 +473,13 @@ case_folder(void)
 }
 
 static int
+is_case(const struct dirent *d)
+{
+    const char *dot = strrchr(d->d_name, '.');
+    return dot && strcmp(dot, ".case") == 0;
+}
+
+static int
 sum_up(int argc, char **argv)
 {
     int bad = 0;
@@ -489,18 +496,22 @@ main(int argc, char **argv)
     if (argc > 1)
         return sum_up(argc, argv);
     struct CMUnitTest test[64];
-    struct dirent **list;
+    struct dirent **list = NULL;
+    struct qs_arena names;
     size_t n = 0;
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    const int n_file = scandir(case_folder(), &list, NULL, alphasort);
-    for (int i = 0; i < n_file && n < QS_LEN(test); i++) {
-        const char *dot = strrchr(list[i]->d_name, '.');
-        if (!dot || strcmp(dot, ".case") != 0)
+    qs_arena_init(&names);
+    const int n_file = scandir(case_folder(), &list, is_case, alphasort);
+    for (int i = 0; i < n_file; free(list[i++])) {
+        const char *file = list[i]->d_name;
+        if (n == QS_LEN(test))
             continue;
-        char *path = qs_xasprintf("%s/%s", case_folder(), list[i]->d_name);
-        test[n++] = (struct CMUnitTest){qs_xasprintf("%.*s operators compute what Paddle computes",
-                                                     (int)(dot - list[i]->d_name), list[i]->d_name),
-                                        run_family, NULL, NULL, path};
+        test[n++] = (struct CMUnitTest){
+            qs_arena_printf(&names, "operators agree with Paddle in %s", file), run_family, NULL,
+            NULL, qs_arena_printf(&names, "%s/%s", case_folder(), file)};
     }
-    return n == 0 ? 1 : _cmocka_run_group_tests("forward", test, n, NULL, NULL);
+    free(list);
+    const int failed = n == 0 ? 1 : _cmocka_run_group_tests("forward", test, n, NULL, NULL);
+    qs_arena_release(&names);
+    return failed;
 }
