@@ -47,6 +47,23 @@ on_read(png_structp png, png_bytep to, size_t n)
     d->at += n;
 }
 
+/* A row of the widest picture takes 8 MiB; a chunk may claim any length (libpng asks for all of an
+ * eXIf chunk before it has seen its bytes). */
+static png_voidp
+on_malloc(png_structp png, png_alloc_size_t n)
+{
+    enum { MOST = 16 << 20 };
+    (void)png;
+    return n > MOST ? NULL : malloc(n);
+}
+
+static void
+on_free(png_structp png, png_voidp p)
+{
+    (void)png;
+    free(p);
+}
+
 static void
 ask_for_bgr(struct decoder *d)
 {
@@ -96,7 +113,8 @@ qs_png_decode(struct qs_image_source *in, struct qs_image *out)
     d->out = out;
     enum qs_err err = QS_ERR_MEMORY;
     if (setjmp(d->leave) == 0) {
-        d->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, d, on_error, on_warning);
+        d->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, d, on_error, on_warning, NULL,
+                                          on_malloc, on_free);
         d->info = d->png ? png_create_info_struct(d->png) : NULL;
         err = d->info ? decode(d)
                       : qs_fail(in->cx, QS_ERR_MEMORY, _("cannot decode image '%s': out of memory"),
