@@ -263,9 +263,11 @@ qs_app_evaluate(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_op
     qs_str_init(&ev.predictions);
     enum qs_err err = prepare(cx, &ev, o, reference);
     if (!err)
-        err = qs_record_begin(cx, &record, &out->run, "eval", o, opt->db, !opt->no_store);
+        err = qs_record_begin(cx, &record, &out->run, "eval", o);
     if (!err) {
         note_choices(&ev, reference, &out->run);
+        if (!opt->no_store)
+            qs_record_store(cx, &record, opt->db);
         err = evaluate_all(cx, &ev);
         if (!err)
             err = set_metrics(cx, &ev, &out->run);

@@ -1,26 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/app.h"
+#include "app/record.h"
 #include "base/i18n.h"
 #include "base/mem.h"
-#include "config.h"
-#include "db/db.h"
 #include "io/format.h"
-#include "kernels/cpu.h"
 #include "passes/pass.h"
-
-static double
-seconds_now(clockid_t clock)
-{
-    struct timespec ts;
-    clock_gettime(clock, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
 
 /* Everything one quantization needs; released as a whole. */
 struct quantize {
@@ -29,7 +17,7 @@ struct quantize {
     const struct qs_quantize_options *opt;
     struct qs_decisions *decisions;
     struct qs_pass_state pass;
-    struct qs_db *db; /* NULL: the run is not stored */
+    struct qs_record record;
     struct qs_run *run;
 };
 
@@ -49,42 +37,29 @@ say_decisions(struct qs_ctx *cx, const struct quantize *q)
             d->n_simulated);
 }
 
-/* What the run record knows before the work. */
 static void
-describe(const struct qs_ctx *cx, struct quantize *q)
+set_text(char **to, char *text)
+{
+    free(*to);
+    *to = text;
+}
+
+/* What of the plan the run notes before the work. */
+static void
+describe(struct quantize *q)
 {
     struct qs_run *run = q->run;
     struct qs_str text;
-    const struct qs_model *m = q->o->model;
     qs_str_init(&text);
     qs_plan_print(q->plan, &text);
-    *run = (struct qs_run){
-        .parent = q->opt->parent,
-        .kind = qs_xstrdup("quantize"),
-        .state = qs_xstrdup(q->opt->dry_run ? "planned" : "running"),
-        .model_path = qs_xstrdup(q->o->path),
-        .model_digest = qs_xstrdup(""),
-        .model_bytes = m->program_bytes + m->params_bytes,
-        .plan = qs_str_take(&text),
-        .method = qs_xstrdup(qs_plan_opts[0].choices[q->plan->method]),
-        .bits = q->plan->weight_bits,
-        .version = qs_xstrdup(PACKAGE_VERSION),
-        .machine = qs_xstrdup(qk_cpu_model()),
-        .isa = qs_xstrdup(qk_cpu_name()),
-        .threads = cx->threads,
-        .started = seconds_now(CLOCK_REALTIME),
-        .bytes_before = m->program_bytes + m->params_bytes,
-        .output = qs_xstrdup(""),
-        .tag = qs_xstrdup(""),
-        .message = qs_xstrdup(""),
-    };
-    if (q->opt->output) {
-        free(run->output);
-        run->output = realpath(q->opt->output, NULL);
-        if (!run->output)
-            run->output = qs_xstrdup(q->opt->output);
-    }
-    qs_str_release(&text);
+    set_text(&run->plan, qs_str_take(&text));
+    set_text(&run->method, qs_xstrdup(qs_plan_opts[0].choices[q->plan->method]));
+    run->bits = q->plan->weight_bits;
+    run->parent = q->opt->parent;
+    if (q->opt->dry_run)
+        set_text(&run->state, qs_xstrdup("planned"));
+    if (q->opt->output)
+        set_text(&run->output, qs_xstrdup(q->opt->output));
 }
 
 static void
@@ -196,86 +171,35 @@ write_files(struct qs_ctx *cx, struct quantize *q)
     return err;
 }
 
-/* Trouble with the store never costs the user the model. */
-static void
-store_failed(struct qs_ctx *cx, struct quantize *q, enum qs_err kept_err, const char *kept)
-{
-    qs_warn(cx, _("this run is not stored: %s"), qs_message(cx));
-    qs_clear(cx);
-    if (kept_err)
-        (void)qs_fail(cx, kept_err, "%s", kept);
-    qs_db_close(q->db);
-    q->db = NULL;
-    q->run->id = 0;
-}
-
-static void
-open_store(struct qs_ctx *cx, struct quantize *q)
-{
-    if (q->opt->no_store)
-        return;
-    char *path = q->opt->db ? qs_xstrdup(q->opt->db) : qs_db_default_path();
-    if (qs_db_open(cx, path, &q->db) != QS_OK || qs_db_run_begin(cx, q->db, q->run) != QS_OK)
-        store_failed(cx, q, QS_OK, "");
-    free(path);
-}
-
-static void
-close_store(struct qs_ctx *cx, struct quantize *q, enum qs_err err)
-{
-    char message[sizeof(cx->message)];
-    snprintf(message, sizeof(message), "%s", err ? qs_message(cx) : "");
-    free(q->run->state);
-    free(q->run->message);
-    q->run->state = qs_xstrdup(!err ? "done" : err == QS_ERR_CANCELLED ? "cancelled" : "failed");
-    q->run->message = qs_xstrdup(message);
-    if (!q->db)
-        return;
-    qs_clear(cx);
-    if (qs_db_run_end(cx, q->db, q->run) != QS_OK)
-        store_failed(cx, q, err, message);
-    else if (err)
-        (void)qs_fail(cx, err, "%s", message);
-    qs_db_close(q->db);
-    q->db = NULL;
-}
-
 static enum qs_err
-set_digest(struct qs_ctx *cx, struct quantize *q)
+carry_out(struct qs_ctx *cx, struct quantize *q)
 {
-    char hex[QS_DIGEST_HEX];
-    const enum qs_err err = qs_app_digest(cx, q->o, hex);
+    enum qs_err err = transform(cx, q);
+    if (!err)
+        err = write_files(cx, q);
     if (err)
         return err;
-    free(q->run->model_digest);
-    q->run->model_digest = qs_xstrdup(hex);
+    describe_layers(q);
+    char *real = realpath(q->opt->output, NULL);
+    if (real)
+        set_text(&q->run->output, real);
     return QS_OK;
 }
 
 static enum qs_err
-carry_out(struct qs_ctx *cx, struct quantize *q)
+run_recorded(struct qs_ctx *cx, struct quantize *q)
 {
-    const double start = seconds_now(CLOCK_MONOTONIC);
-    enum qs_err err = check_output(cx, q);
+    enum qs_err err = q->opt->dry_run ? QS_OK : check_output(cx, q);
     if (!err)
-        err = set_digest(cx, q);
+        err = qs_record_begin(cx, &q->record, q->run, "quantize", q->o);
     if (err)
         return err;
-    open_store(cx, q);
-    err = transform(cx, q);
-    if (!err)
-        err = write_files(cx, q);
-    if (!err) {
-        describe_layers(q);
-        char *real = realpath(q->opt->output, NULL);
-        if (real) {
-            free(q->run->output);
-            q->run->output = real;
-        }
-    }
-    q->run->seconds = seconds_now(CLOCK_MONOTONIC) - start;
-    close_store(cx, q, err);
-    return err;
+    describe(q);
+    if (q->opt->dry_run)
+        return predict(cx, q);
+    if (!q->opt->no_store)
+        qs_record_store(cx, &q->record, q->opt->db);
+    return qs_record_end(cx, &q->record, carry_out(cx, q));
 }
 
 enum qs_err
@@ -290,9 +214,8 @@ qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
     if (err)
         return err;
     say_decisions(cx, &q);
-    describe(cx, &q);
     q.pass.outcome = qs_xcalloc((size_t)o->layers->n, sizeof(*q.pass.outcome));
-    err = opt->dry_run ? predict(cx, &q) : carry_out(cx, &q);
+    err = run_recorded(cx, &q);
     qs_model_unref(q.pass.model);
     qs_model_unref(q.pass.test);
     free(q.pass.outcome);

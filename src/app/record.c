@@ -57,21 +57,23 @@ give_up_store(struct qs_ctx *cx, struct qs_record *r)
 
 enum qs_err
 qs_record_begin(struct qs_ctx *cx, struct qs_record *r, struct qs_run *run, const char *kind,
-                const struct qs_opened *o, const char *path, bool store)
+                const struct qs_opened *o)
 {
     char hex[QS_DIGEST_HEX];
     *r = (struct qs_record){.run = run, .begun = seconds_now(CLOCK_MONOTONIC)};
     const enum qs_err err = qs_app_digest(cx, o, hex);
-    if (err)
-        return err;
-    describe(cx, run, kind, o, hex);
-    if (!store)
-        return QS_OK;
+    if (!err)
+        describe(cx, run, kind, o, hex);
+    return err;
+}
+
+void
+qs_record_store(struct qs_ctx *cx, struct qs_record *r, const char *path)
+{
     char *where = path ? qs_xstrdup(path) : qs_db_default_path();
-    if (qs_db_open(cx, where, &r->db) != QS_OK || qs_db_run_begin(cx, r->db, run) != QS_OK)
+    if (qs_db_open(cx, where, &r->db) != QS_OK || qs_db_run_begin(cx, r->db, r->run) != QS_OK)
         give_up_store(cx, r);
     free(where);
-    return QS_OK;
 }
 
 enum qs_err

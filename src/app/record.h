@@ -14,11 +14,12 @@ struct qs_record {
     double begun;       /* monotonic seconds */
 };
 
-/* Fills the run: kind, model, machine, start; everything else is empty text or zero. Digests the
- * model, then begins the run in the store (path NULL: the default; store false: none). */
+/* Fills the run: kind, model with its digest, machine, start; everything else is empty text or
+ * zero, for the caller to set before it is stored. */
 enum qs_err qs_record_begin(struct qs_ctx *cx, struct qs_record *r, struct qs_run *run,
-                            const char *kind, const struct qs_opened *o, const char *path,
-                            bool store) QS_MUST_CHECK;
+                            const char *kind, const struct qs_opened *o) QS_MUST_CHECK;
+/* Begins the run in the store at `path` (NULL: the default). */
+void qs_record_store(struct qs_ctx *cx, struct qs_record *r, const char *path);
 /* Ends the run with the state that `err` (recorded in cx, and still so afterwards) means; sets its
  * seconds. Returns err. */
 enum qs_err qs_record_end(struct qs_ctx *cx, struct qs_record *r, enum qs_err err);

@@ -71,6 +71,7 @@ print_totals(const struct qs_run *run, int n)
                    ? 100.0 * (double)run[i].bytes_after / (double)run[i].bytes_before
                    : 0.0,
                run[i].seconds, *run[i].tag ? "  " : "", run[i].tag);
+        qs_run_print_metrics(&run[i]);
     }
     for (int i = 1; i < n; i++) {
         char *diff = qs_app_plan_diff(run[0].plan, run[i].plan);

@@ -38,12 +38,12 @@ short_path(const char *path)
 static void
 print_list(const struct qs_runs *runs, bool csv)
 {
-    static const char *const key[] = {N_("id"),      N_("state"), N_("when"), N_("model"),
-                                      N_("method"),  N_("bits"),  N_("size"), N_("ratio"),
-                                      N_("seconds"), N_("tag")};
+    static const char *const key[] = {N_("id"),      N_("state"),  N_("when"), N_("model"),
+                                      N_("method"),  N_("bits"),   N_("size"), N_("ratio"),
+                                      N_("seconds"), N_("metric"), N_("tag")};
     const char *title[QS_LEN(key)];
-    static const enum qs_align align[] = {QS_RIGHT, QS_LEFT,  QS_LEFT,  QS_LEFT,  QS_LEFT,
-                                          QS_RIGHT, QS_RIGHT, QS_RIGHT, QS_RIGHT, QS_LEFT};
+    static const enum qs_align align[] = {QS_RIGHT, QS_LEFT,  QS_LEFT,  QS_LEFT, QS_LEFT, QS_RIGHT,
+                                          QS_RIGHT, QS_RIGHT, QS_RIGHT, QS_LEFT, QS_LEFT};
     for (size_t i = 0; i < QS_LEN(key); i++)
         title[i] = csv ? key[i] : _(key[i]);
     struct qs_table *t = qs_table_new(QS_LEN(title), title, align);
@@ -63,6 +63,10 @@ print_list(const struct qs_runs *runs, bool csv)
         qs_table_cell(t, r->bytes_before > 0 ? "%.3f" : "-",
                       (double)r->bytes_after / (double)r->bytes_before);
         qs_table_cell(t, "%.3f", r->seconds);
+        if (r->n_metric > 0)
+            qs_table_cell(t, "%s %.4f", r->metric[0].name, r->metric[0].value);
+        else
+            qs_table_cell(t, "%s", "");
         qs_table_cell(t, "%s", r->tag);
     }
     qs_table_print(t, stdout, csv);

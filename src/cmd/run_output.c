@@ -95,20 +95,21 @@ qs_run_json(const struct qs_run *run, bool with_layers)
     set_text(o, "output", run->output);
     set_text(o, "tag", run->tag);
     set_text(o, "message", run->message);
+    json_t *metrics = json_object();
+    for (int i = 0; i < run->n_metric; i++)
+        json_object_set_new(metrics, run->metric[i].name, metric_json(&run->metric[i]));
+    json_object_set_new(o, "metrics", metrics);
     if (!with_layers)
         return o;
-    json_t *layers = json_array(), *files = json_array(), *metrics = json_object();
+    json_t *layers = json_array(), *files = json_array();
     for (int i = 0; i < run->n_layer; i++)
         json_array_append_new(layers, layer_json(&run->layer[i]));
     for (int i = 0; i < run->n_file; i++)
         json_array_append_new(
             files, json_pack("{s:o,s:I,s:s}", "path", qs_json_text(run->file[i].path), "bytes",
                              (json_int_t)run->file[i].bytes, "sha256", run->file[i].sha256));
-    for (int i = 0; i < run->n_metric; i++)
-        json_object_set_new(metrics, run->metric[i].name, metric_json(&run->metric[i]));
     json_object_set_new(o, "layers", layers);
     json_object_set_new(o, "files", files);
-    json_object_set_new(o, "metrics", metrics);
     return o;
 }
 
@@ -153,9 +154,8 @@ print_ledger(const struct qs_run *run)
         if (l->bytes_after == l->bytes_before)
             left += l->bytes_after;
     }
-    printf(_("weights   %s -> %s (%s of it no smaller)\n"),
-           qs_format_bytes(a, sizeof(a), before), qs_format_bytes(b, sizeof(b), after),
-           qs_format_bytes(c, sizeof(c), left));
+    printf(_("weights   %s -> %s (%s of it no smaller)\n"), qs_format_bytes(a, sizeof(a), before),
+           qs_format_bytes(b, sizeof(b), after), qs_format_bytes(c, sizeof(c), left));
     printf(_("scales    %s in the program\n"), qs_format_bytes(a, sizeof(a), scales));
     printf(_("other     %s (program text, biases, parameters of normalizations)\n"),
            qs_format_bytes(a, sizeof(a), run->bytes_after - after - scales));
@@ -182,10 +182,23 @@ print_head(const struct qs_run *run)
 }
 
 void
+qs_run_print_metrics(const struct qs_run *run)
+{
+    for (int i = 0; i < run->n_metric; i++) {
+        const struct qs_run_metric *m = &run->metric[i];
+        printf("%-9s %s %.4f", i ? "" : _("metrics"), m->name, m->value);
+        if (!isnan(m->low) && !isnan(m->high))
+            printf(" (%.4f .. %.4f)", m->low, m->high);
+        putchar('\n');
+    }
+}
+
+void
 qs_run_print(const struct qs_run *run, bool with_layers)
 {
     if (run->id)
         print_head(run);
+    qs_run_print_metrics(run);
     if (with_layers)
         print_layers(run);
     if (run->n_layer)

@@ -10,6 +10,8 @@
 json_t *qs_run_json(const struct qs_run *run, bool with_layers);
 /* Ledger and totals for people. */
 void qs_run_print(const struct qs_run *run, bool with_layers);
+/* A line for each metric, with its interval. */
+void qs_run_print_metrics(const struct qs_run *run);
 /* "2026-11-21 05:22:32" in local time; returns `out`. */
 char *qs_format_time(char *out, size_t cap, double seconds);
 
