@@ -11,6 +11,7 @@
 
 #include "model/graph.h"
 
+struct qs_step;  /* step.h: execution at one node */
 struct qs_infer; /* shape.h: the state of shape inference at one node */
 
 struct qs_op {
@@ -24,6 +25,8 @@ struct qs_op {
     enum qs_err (*shape)(struct qs_infer *in);
     /* Multiply-accumulates once shapes are set; NULL: none worth counting. */
     int64_t (*macs)(const struct qs_infer *in);
+    /* Computes the outputs (step.h). NULL: the operator cannot run. */
+    enum qs_err (*forward)(struct qs_step *st);
 };
 
 /* Axis of the output channels of the weight of `node`, resolved for a weight of that rank (takes
