@@ -462,7 +462,7 @@ settle(struct qs_ctx *cx, struct qs_db *db, size_t n_parts, struct qs_run *run)
     }
     if (is_running(run)) {
         free(run->state);
-        run->state = qs_xstrdup("interrupted");
+        run->state = qs_xstrdup(N_("interrupted"));
     }
     return QS_OK;
 }

@@ -17,13 +17,13 @@ qs_action_name(enum qs_action action, int bits)
 {
     switch (action) {
     case QS_ACTION_KEEP:
-        return "kept";
+        return N_("kept");
     case QS_ACTION_SKIP:
-        return "skipped";
+        return N_("skipped");
     case QS_ACTION_INTEGER:
         return bits <= 8 ? "int8" : "int16";
     case QS_ACTION_SIMULATE:
-        return "simulated";
+        return N_("simulated");
     }
     return "";
 }
@@ -89,6 +89,14 @@ wants_mul(const struct deciding *g, const struct qs_layer *l)
     return (g->lite || asked) && g->plan->target != QS_TARGET_PADDLE && can_be_mul(g, l);
 }
 
+/* Whether naming a Lite target would bring it in. */
+static bool
+would_be_mul(const struct deciding *g, const struct qs_layer *l)
+{
+    return g->plan->method == QS_METHOD_DYNAMIC && !g->lite && qs_in_list(g->op_types, "mul") &&
+           can_be_mul(g, l);
+}
+
 /* One scale for the tensor has its own short form for these; the others get a list. */
 static bool
 takes_one_scale(const struct deciding *g, const struct qs_layer *l)
@@ -113,9 +121,9 @@ form_of(const struct deciding *g, const struct qs_layer *l, struct qs_decision *
     if (loadable && (d->axis >= 0 || takes_one_scale(g, l)))
         return QS_ACTION_INTEGER;
     snprintf(d->reason, sizeof(d->reason), "%s",
-             loadable ? _("Paddle-Lite wants a scale for each column of it")
-                      : _("Lite reads int8 weights of conv2d, depthwise_conv2d, fc/mul, "
-                          "lookup_table only"));
+             loadable ? _("Paddle-Lite takes no single scale for fc and lookup_table")
+                      : _("Paddle-Lite reads integer weights of conv2d, depthwise_conv2d, mul, "
+                          "fc and lookup_table only"));
     return QS_ACTION_SIMULATE;
 }
 
@@ -158,7 +166,11 @@ decide_one(const struct deciding *g, const struct qs_layer *l, int rule_bits, st
     }
     d->to_mul = wants_mul(g, l);
     if (!is_chosen(g, l, d->to_mul)) {
-        keep(d, _("operator type %s is not chosen"), user_node(g, l->var, 0)->type);
+        keep(d,
+             would_be_mul(g, l) ? _("operator type %s is not chosen; --target lite-arm or lite-x86 "
+                                    "rewrites it to mul")
+                                : _("operator type %s is not chosen"),
+             user_node(g, l->var, 0)->type);
         return;
     }
     d->bits = rule_bits ? rule_bits : g->plan->weight_bits;
@@ -167,10 +179,7 @@ decide_one(const struct deciding *g, const struct qs_layer *l, int rule_bits, st
     if (d->action != QS_ACTION_INTEGER && g->plan->method == QS_METHOD_DYNAMIC) {
         char why[sizeof(d->reason)];
         memcpy(why, d->reason, sizeof(why));
-        keep(d, "%s",
-             can_be_mul(g, l) ? _("Lite reads no int8 weights of matmul_v2; --target lite-arm "
-                                  "rewrites it to mul")
-                              : why);
+        keep(d, "%s", why);
         return;
     }
     d->n_scales = d->axis < 0 ? 1 : t->dims[d->axis];
@@ -253,18 +262,23 @@ decide_all(struct qs_ctx *cx, const struct deciding *g, const struct qs_layers *
     return QS_OK;
 }
 
+const char *
+qs_plan_op_types(const struct qs_plan *plan)
+{
+    if (plan->op_types)
+        return plan->op_types;
+    return plan->method == QS_METHOD_DYNAMIC ? default_dynamic : NULL;
+}
+
 enum qs_err
 qs_decide(struct qs_ctx *cx, const struct qs_model *m, const struct qs_edges *e,
           const struct qs_layers *l, const struct qs_plan *plan, struct qs_decisions **out)
 {
-    const bool dynamic = plan->method == QS_METHOD_DYNAMIC;
     const struct deciding g = {
         .m = m,
         .e = e,
         .plan = plan,
-        .op_types = plan->op_types ? plan->op_types
-                    : dynamic      ? default_dynamic
-                                   : NULL,
+        .op_types = qs_plan_op_types(plan),
         .lite = plan->target == QS_TARGET_LITE_ARM || plan->target == QS_TARGET_LITE_X86,
     };
     enum qs_err err = qs_plan_check(cx, plan);

@@ -38,6 +38,10 @@ struct qs_decisions {
     int n_integer, n_simulated;
 };
 
+/* The operator types a plan chooses: its own list or that of its method; NULL: all that have
+ * weights. */
+const char *qs_plan_op_types(const struct qs_plan *plan);
+
 /* QS_ERR_USAGE: a rule that matches nothing, a plan that contradicts itself. */
 enum qs_err qs_decide(struct qs_ctx *cx, const struct qs_model *m, const struct qs_edges *e,
                       const struct qs_layers *l, const struct qs_plan *plan,

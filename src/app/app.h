@@ -64,6 +64,30 @@ enum qs_err qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o,
                             const struct qs_plan *plan, const struct qs_quantize_options *opt,
                             struct qs_run *run) QS_MUST_CHECK;
 
+struct qs_execute_options {
+    const struct qs_strv *inputs; /* "NAME=FILE.npy", or "FILE.npy" of the only input */
+    const char *output;           /* folder for <name>.npy, '/' in a name written as '|' */
+    bool all;                     /* also what every node of the main block makes */
+    bool force;
+};
+struct qs_executed_tensor {
+    char *name, *file;
+    int32_t dtype;
+    int n;
+    int64_t d[QS_RANK_MOST];
+};
+struct qs_executed {
+    struct qs_executed_tensor *tensor;
+    int n;
+    double seconds;                  /* of the run (with `all`: and of writing) */
+    int64_t param_bytes, peak_bytes; /* memory of parameters and of tensors alive at once */
+};
+/* Runs the model once, exactly (engine/exec.h), and writes what it computes. */
+enum qs_err qs_app_execute(struct qs_ctx *cx, const struct qs_opened *o,
+                           const struct qs_execute_options *opt,
+                           struct qs_executed *done) QS_MUST_CHECK;
+void qs_executed_release(struct qs_executed *done);
+
 /* Runs of the store (db NULL: default path). */
 enum qs_err qs_app_runs(struct qs_ctx *cx, const char *db, struct qs_runs *out) QS_MUST_CHECK;
 enum qs_err qs_app_run(struct qs_ctx *cx, const char *db, int64_t id,

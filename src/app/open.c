@@ -27,7 +27,7 @@ infer_shapes(struct qs_ctx *cx, const struct qs_strv *given, struct qs_opened *o
     const int n = given ? given->n : 0;
     enum qs_err err = QS_OK;
     if (n > MOST)
-        return qs_fail(cx, QS_ERR_USAGE, _("--shape given %d times, at most %d"), n, MOST);
+        return qs_fail(cx, QS_ERR_USAGE, _("--shape is given %d times; the limit is %d"), n, MOST);
     qs_arena_init(&arena);
     for (int i = 0; i < n && !err; i++)
         err = qs_input_shape_parse(cx, &arena, given->v[i], &in[i]);

@@ -8,12 +8,10 @@
 #include "app/app.h"
 #include "base/i18n.h"
 #include "base/mem.h"
-#include "base/parallel.h"
 #include "config.h"
 #include "db/db.h"
 #include "io/format.h"
 #include "kernels/cpu.h"
-#include "model/quant.h"
 #include "passes/pass.h"
 
 static double
@@ -40,13 +38,14 @@ say_decisions(struct qs_ctx *cx, const struct quantize *q)
 {
     const struct qs_decisions *d = q->decisions;
     for (int i = 0; i < q->plan->layer.n; i++)
-        qs_note(cx, _("rule '%s': %d weights"), q->plan->layer.v[i], d->rule_matches[i]);
+        qs_note(cx, _("rule '%s' matches %d of the weights"), q->plan->layer.v[i],
+                d->rule_matches[i]);
     if (d->n_integer + d->n_simulated == 0)
         qs_warn(cx, "%s", _("the plan quantizes no weight of this model (see the reasons)"));
     if (d->n_simulated > 0)
         qs_note(
             cx,
-            _("%d weights are rounded but stored as FP32: no smaller on disk (see the reasons)"),
+            _("%d of the weights rounded but stored as FP32, no smaller on disk (see the reasons)"),
             d->n_simulated);
 }
 
@@ -114,41 +113,6 @@ describe_layers(struct quantize *q)
     }
 }
 
-/* Dry run: the error that each decided layer would have. */
-
-static enum qs_err
-predict_one(struct qs_ctx *cx, void *arg, int64_t i)
-{
-    struct quantize *q = arg;
-    const struct qs_decision *d = &q->decisions->layer[i];
-    const struct qs_var *v = &q->o->model->var[q->o->layers->layer[i].var];
-    struct qs_quantized out;
-    q->pass.outcome[i].sqnr_db = NAN;
-    if (d->bits == 0)
-        return qs_check_cancel(cx);
-    const double rate = d->axis < 0 ? q->plan->threshold_rate : 0;
-    if (qs_quantize(cx, v->data, d->axis, d->bits, rate, &out) != QS_OK)
-        return qs_prefix(cx, _("cannot quantize weight '%s'"), v->name);
-    q->pass.outcome[i].sqnr_db = out.sqnr_db;
-    qs_quantized_release(&out);
-    qs_buf_advise(v->data->buf, v->data->offset, v->data->bytes, 0);
-    return QS_OK;
-}
-
-static enum qs_err
-predict(struct qs_ctx *cx, struct quantize *q)
-{
-    const enum qs_err err = qs_parallel_for(cx, q->decisions->n, predict_one, q);
-    if (err)
-        return err;
-    q->run->bytes_after =
-        q->o->model->program_bytes + q->decisions->params_after + q->decisions->program_added;
-    describe_layers(q);
-    return QS_OK;
-}
-
-/* Real run */
-
 static enum qs_err
 transform(struct qs_ctx *cx, struct quantize *q)
 {
@@ -160,6 +124,23 @@ transform(struct qs_ctx *cx, struct quantize *q)
     st->plan = q->plan;
     st->decisions = q->decisions;
     return qs_run_recipe(cx, st);
+}
+
+/* A dry run does everything but write. */
+static enum qs_err
+predict(struct qs_ctx *cx, struct quantize *q)
+{
+    uint8_t *program = NULL;
+    size_t n = 0;
+    enum qs_err err = transform(cx, q);
+    if (!err)
+        err = qs_program_encode(cx, q->pass.model, &program, &n);
+    free(program);
+    if (err)
+        return err;
+    q->run->bytes_after = (int64_t)n + q->decisions->params_after;
+    describe_layers(q);
+    return QS_OK;
 }
 
 static enum qs_err

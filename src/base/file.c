@@ -96,7 +96,7 @@ qs_make_folders(struct qs_ctx *cx, const char *path)
         *s = '\0';
         const int why = mkdir(p, 0777) != 0 ? errno : 0;
         if (why && !qs_is_folder(p)) {
-            err = qs_fail(cx, QS_ERR_IO, _("cannot make folder '%s': %s"), p, strerror(why));
+            err = qs_fail(cx, QS_ERR_IO, _("cannot create folder '%s': %s"), p, strerror(why));
             break;
         }
         *s = was;
@@ -288,7 +288,7 @@ qs_read_text(struct qs_ctx *cx, const char *path, const char *what, size_t most,
     if (err)
         return err;
     if (b->size > most) {
-        err = qs_fail(cx, QS_ERR_FORMAT, _("cannot read %s '%s': %zu bytes, at most %zu"), what,
+        err = qs_fail(cx, QS_ERR_FORMAT, _("cannot read %s '%s': it has %zu bytes, the limit is %zu"), what,
                       path, b->size, most);
     } else {
         *out = qs_xmalloc(b->size + 1);

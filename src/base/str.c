@@ -125,38 +125,123 @@ qs_format_count(char *out, size_t cap, int64_t n)
 
 struct qs_pattern {
     char *glob; /* NULL: the regular expression */
+    bool exact; /* a glob without wildcards */
     regex_t re;
 };
 
-/* POSIX regcomp expands counted repeats, nested ones exponentially: what a rule or a search has
- * use for is far below these limits. */
-enum { LONGEST_REGEX = 1024, MOST_REPEATS = 4 };
+/* POSIX regcomp copies what is repeated: x+ twice, x{9} nine times, nested ones exponentially;
+ * nested stars take exponential time, and so does matching back-references. So the size after
+ * copying (a star counts as two) is reckoned before, and what a rule or a search has no use for is
+ * refused. */
+enum { LONGEST_PATTERN = 1024, MOST_ATOMS = 4096, DEEPEST_GROUP = 64 };
+
+struct reckoning {
+    long atoms[DEEPEST_GROUP + 1]; /* of each open group, without the last */
+    long last[DEEPEST_GROUP + 1];  /* atoms of the last element: what a repeat copies */
+    int depth;
+};
+
+/* End of the bracket expression that starts at s, [ included. */
+static const char *
+skip_bracket(const char *s)
+{
+    s += s[1] == '^' ? 2 : 1;
+    if (*s == ']')
+        s++;
+    for (; *s && *s != ']'; s++) {
+        if (*s != '[' || !strchr(".:=", s[1]) || !s[1])
+            continue;
+        const char end[] = {s[1], ']', '\0'};
+        const char *closed = strstr(s + 2, end);
+        s = closed ? closed + 1 : s;
+    }
+    return *s ? s : s - 1;
+}
+
+/* The larger number of {m,n}; moves *s to its end. */
+static long
+count_of(const char **s)
+{
+    char *end;
+    const long low = strtol(*s + 1, &end, 10);
+    const long high = *end == ',' ? strtol(end + 1, &end, 10) : 0;
+    if (*end != '}' || low < 0 || low > MOST_ATOMS || high < 0 || high > MOST_ATOMS)
+        return MOST_ATOMS + 1; /* not a count, or not one of use */
+    *s = end;
+    return low > high ? low + 1 : high + 1;
+}
+
+static void
+add_element(struct reckoning *r, long atoms)
+{
+    r->atoms[r->depth] += r->last[r->depth];
+    r->last[r->depth] = atoms;
+}
+
+static void
+repeat_last(struct reckoning *r, long times)
+{
+    long *last = &r->last[r->depth];
+    *last = *last > MOST_ATOMS ? *last : *last * times; /* cannot overflow: both are small */
+}
+
+/* Takes the element at s; returns its last character, NULL when the expression is refused. */
+static const char *
+reckon_one(struct reckoning *r, const char *s)
+{
+    if (*s == '(') {
+        if (r->depth == DEEPEST_GROUP)
+            return NULL;
+        r->depth++;
+        r->atoms[r->depth] = r->last[r->depth] = 0;
+    } else if (*s == ')' && r->depth > 0) {
+        const long inside = r->atoms[r->depth] + r->last[r->depth];
+        r->depth--;
+        add_element(r, inside + 1);
+    } else if (*s == '+' || *s == '*' || *s == '?') {
+        repeat_last(r, 2);
+    } else if (*s == '{') {
+        repeat_last(r, count_of(&s));
+    } else if (*s == '\\' && s[1]) {
+        if (*++s >= '1' && *s <= '9')
+            return NULL;
+        add_element(r, 1);
+    } else if (*s == '[') {
+        s = skip_bracket(s);
+        add_element(r, 1);
+    } else {
+        add_element(r, 1);
+    }
+    return r->atoms[r->depth] + r->last[r->depth] > MOST_ATOMS ? NULL : s;
+}
 
 static const char *
-refuse_regex(const char *re, size_t n)
+refuse(const char *text, bool is_regex)
 {
-    int braces = 0;
-    for (size_t i = 0; i < n; i++)
-        braces += re[i] == '{';
-    if (n > LONGEST_REGEX)
-        return N_("the regular expression is too long");
-    return braces > MOST_REPEATS ? N_("too many counted repeats") : NULL;
+    struct reckoning r = {0};
+    if (strlen(text) > LONGEST_PATTERN)
+        return N_("the pattern is too long");
+    for (const char *s = text; is_regex && *s; s++)
+        if (!(s = reckon_one(&r, s)))
+            return N_("too many repeats or groups, or a back-reference");
+    return NULL;
 }
 
 struct qs_pattern *
 qs_pattern_new(const char *text, char *why, size_t why_cap)
 {
     const size_t n = strlen(text);
-    struct qs_pattern *p = qs_xcalloc(1, sizeof(*p));
-    if (n < 2 || text[0] != '/' || text[n - 1] != '/') {
-        p->glob = qs_xstrdup(text);
-        return p;
-    }
-    const char *refused = refuse_regex(text + 1, n - 2);
+    const bool is_regex = n >= 2 && text[0] == '/' && text[n - 1] == '/';
+    const char *refused = refuse(text, is_regex);
     if (refused) {
         snprintf(why, why_cap, "%s", _(refused));
-        free(p);
         return NULL;
+    }
+    struct qs_pattern *p = qs_xcalloc(1, sizeof(*p));
+    if (!is_regex) {
+        p->glob = qs_xstrdup(text);
+        p->exact = !strpbrk(text, "*?[\\");
+        return p;
     }
     char *re = qs_xstrdup(text + 1);
     re[n - 2] = '\0';
@@ -172,6 +257,8 @@ qs_pattern_new(const char *text, char *why, size_t why_cap)
 bool
 qs_pattern_match(const struct qs_pattern *p, const char *s)
 {
+    if (p->exact)
+        return strcmp(p->glob, s) == 0;
     return p->glob ? fnmatch(p->glob, s, 0) == 0 : regexec(&p->re, s, 0, NULL, 0) == 0;
 }
 

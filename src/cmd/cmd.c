@@ -44,6 +44,7 @@ struct part {
 
 struct parsed {
     struct part part[3]; /* of the command, its second list, common */
+    bool *given;         /* [part[1].n] options of the second list that were there */
     char **arg;
     int n_arg;
 };
@@ -85,7 +86,7 @@ parse_option(struct qs_ctx *cx, struct parsed *p, int argc, char **argv, int *i)
     const struct qs_opt *opt =
         is_long ? find_long(p, word + 2, len, &base) : find_short(p, word[1], &base);
     if (!opt)
-        return qs_fail(cx, QS_ERR_USAGE, _("no option '%.*s'"), (int)(len + (is_long ? 2 : 1)),
+        return qs_fail(cx, QS_ERR_USAGE, _("unknown option '%.*s'"), (int)(len + (is_long ? 2 : 1)),
                        word);
     if (opt->type == QS_OPT_FLAG && value && !is_long)
         return qs_fail(cx, QS_ERR_USAGE, _("option '-%c' takes no argument"), opt->letter);
@@ -94,6 +95,8 @@ parse_option(struct qs_ctx *cx, struct parsed *p, int argc, char **argv, int *i)
             return qs_fail(cx, QS_ERR_USAGE, _("option '%s' needs an argument"), word);
         value = argv[++*i];
     }
+    for (int k = 0; k < p->part[1].n; k++)
+        p->given[k] = p->given[k] || opt == &p->part[1].opt[k];
     return qs_opt_set(cx, opt, value, base);
 }
 
@@ -116,41 +119,66 @@ parse(struct qs_ctx *cx, struct parsed *p, int argc, char **argv)
 
 /* Help */
 
+enum { HELP_COLUMN = 29 };
+
 static void
-print_option_help(const struct qs_opt *opt)
+print_option_help(const struct qs_opt *opt, int width)
 {
-    char head[64], letter[8] = "    ";
+    char letter[8] = "    ";
+    struct qs_str text;
     if (opt->letter)
         snprintf(letter, sizeof(letter), "-%c, ", opt->letter);
-    snprintf(head, sizeof(head), "%s--%s%s%s", letter, opt->name, opt->arg ? " " : "",
-             opt->arg ? opt->arg : "");
-    printf("  %-30s %s%s", head, strlen(head) > 30 ? "\n                                 " : "",
-           _(opt->help));
+    const int n =
+        printf("  %s--%s%s%s", letter, opt->name, opt->arg ? " " : "", opt->arg ? opt->arg : "");
+    qs_str_init(&text);
+    qs_str_add(&text, _(opt->help));
     if (opt->def && opt->type != QS_OPT_FLAG)
-        printf(_(" (default: %s)"), opt->def);
+        qs_str_printf(&text, _(" (default: %s)"), opt->def);
+    if (n > HELP_COLUMN - 2)
+        putchar('\n');
+    printf("%*s", n > HELP_COLUMN - 2 ? HELP_COLUMN : HELP_COLUMN - n, "");
+    qs_print_wrapped(stdout, text.s, HELP_COLUMN, HELP_COLUMN, width);
     putchar('\n');
+    qs_str_release(&text);
 }
 
 static void
 print_cmd_help(const struct qs_cmd *cmd)
 {
-    printf(_("usage: qslim %s [OPTION ...] %s\n\n%s\n\nOptions:\n"), cmd->name, cmd->args,
-           _(cmd->summary));
+    const int width = qs_terminal_width(stdout);
+    const bool has_args = *cmd->args != '\0';
+    struct qs_str usage;
+    qs_str_init(&usage);
+    qs_str_printf(&usage, _("usage: qslim %s [OPTION ...]%s%s"), cmd->name, has_args ? " " : "",
+                  cmd->args);
+    qs_print_wrapped(stdout, usage.s, 0, 13, width);
+    qs_str_release(&usage);
+    fputs("\n\n", stdout);
+    qs_print_wrapped(stdout, _(cmd->summary), 0, 0, width);
+    putchar('\n');
+    if (cmd->n_opt)
+        puts(_("\nOptions:"));
     for (int i = 0; i < cmd->n_opt; i++)
-        print_option_help(&cmd->opt[i]);
+        print_option_help(&cmd->opt[i], width);
     for (int i = 0; cmd->more && i < *cmd->n_more; i++)
-        print_option_help(&cmd->more[i]);
+        print_option_help(&cmd->more[i], width);
     puts(_("\nCommon options:"));
     for (size_t i = 0; i < QS_LEN(common_opts); i++)
-        print_option_help(&common_opts[i]);
+        print_option_help(&common_opts[i], width);
+    printf(_("\nSee also qslim-%s(1).\n"), cmd->name);
 }
 
 static void
 print_help(const struct qs_cmd *const *cmds)
 {
+    enum { INDENT = 13 };
+    const int width = qs_terminal_width(stdout);
     puts(_("usage: qslim COMMAND [OPTION ...] [ARGUMENT ...]\n\nCommands:"));
-    for (; *cmds; cmds++)
-        printf("  %-10s %s\n", (*cmds)->name, _((*cmds)->summary));
+    for (; *cmds; cmds++) {
+        printf("  %-10s ", (*cmds)->name);
+        qs_print_wrapped(stdout, _((*cmds)->summary), INDENT, INDENT, width);
+        putchar('\n');
+    }
     puts(_("\n'qslim COMMAND --help' lists the options of a command; see also qslim(1)."));
 }
 
@@ -283,12 +311,14 @@ run_cmd(const struct qs_cmd *cmd, int argc, char **argv)
         .part = {{cmd->opt, cmd->n_opt, opt},
                  {cmd->more, cmd->more ? *cmd->n_more : 0, (char *)opt + cmd->more_offset},
                  {common_opts, (int)QS_LEN(common_opts), &common}}};
+    common.given = p.given = qs_xcalloc((size_t)p.part[1].n + 1, sizeof(*p.given));
     for (size_t i = 0; i < QS_LEN(p.part); i++)
         qs_opts_init(p.part[i].opt, p.part[i].n, p.part[i].base);
     const enum qs_err err = close_stdout(parse_and_run(cmd, &p, &common, &progress, argc, argv));
     const int status = err ? report(err, cmd->name) : 0;
     for (size_t i = 0; i < QS_LEN(p.part); i++)
         qs_opts_release(p.part[i].opt, p.part[i].n, p.part[i].base);
+    free(p.given);
     free(p.arg);
     free(opt);
     return status;
@@ -340,7 +370,7 @@ qs_cmd_main(int argc, char **argv, const struct qs_cmd *const *cmds)
     }
     const struct qs_cmd *cmd = find_cmd(cmds, argv[1]);
     if (!cmd) {
-        fprintf(stderr, _("qslim: no command '%s' ('qslim --help' lists them)\n"), argv[1]);
+        fprintf(stderr, _("qslim: unknown command '%s' ('qslim --help' lists them)\n"), argv[1]);
         return EXIT_USAGE;
     }
     return run_cmd(cmd, argc - 2, argv + 2);

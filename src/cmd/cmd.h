@@ -19,6 +19,8 @@ struct qs_common {
     int seed;
     char *db;  /* NULL: default */
     char *cpu; /* NULL: no cap */
+    /* [*n_more of the command] which options of the second list the command line has */
+    const bool *given;
 };
 
 struct qs_cmd {
@@ -49,6 +51,12 @@ json_t *qs_json_real(double v);
 /* A string of any bytes: invalid UTF-8 is replaced. */
 json_t *qs_json_text(const char *s);
 json_t *qs_json_dims(const int64_t *dims, int n);
+
+/* Columns of the terminal behind `out`; 80 when it is none, or says nothing. */
+int qs_terminal_width(FILE *out);
+/* Prints text, broken at spaces and between wide characters, so that no line goes over `width`
+ * columns where that can be; `column` is where the cursor is, later lines begin at `indent`. */
+void qs_print_wrapped(FILE *out, const char *text, int column, int indent, int width);
 
 /* A table for people: columns padded to their widest cell. Cells are copied. */
 struct qs_table;

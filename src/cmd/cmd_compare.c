@@ -65,12 +65,12 @@ print_totals(const struct qs_run *run, int n)
 {
     for (int i = 0; i < n; i++) {
         char size[16];
-        printf(_("run %" PRId64 "  %s %d bits  %s  %.1f %%  %.3f s  %s\n"), run[i].id,
+        printf(_("run %" PRId64 "  %s %d bits  %s  %.1f %%  %.3f s%s%s\n"), run[i].id,
                run[i].method, run[i].bits, qs_format_bytes(size, sizeof(size), run[i].bytes_after),
                run[i].bytes_before
                    ? 100.0 * (double)run[i].bytes_after / (double)run[i].bytes_before
                    : 0.0,
-               run[i].seconds, run[i].tag);
+               run[i].seconds, *run[i].tag ? "  " : "", run[i].tag);
     }
     for (int i = 1; i < n; i++) {
         char *diff = qs_app_plan_diff(run[0].plan, run[i].plan);
@@ -108,12 +108,13 @@ print_compare(const struct qs_run *run, int n)
         qs_table_cell(t, "%s", weight);
         for (int i = 0; i < n; i++) {
             const struct qs_run_layer *l = find_layer(&run[i], weight);
-            qs_table_cell(t, l && l->bits ? "%s %d" : "%s", l ? l->action : "-", l ? l->bits : 0);
+            qs_table_cell(t, l && l->bits ? "%s %d" : "%s", l ? _(l->action) : "-",
+                          l ? l->bits : 0);
             qs_table_cell(t, l && !isnan(l->sqnr_db) ? "%.1f" : "-", l ? l->sqnr_db : 0.0);
         }
     }
     qs_table_print(t, stdout, false);
-    printf(_("%d layers are the same in all\n"), equal);
+    printf(_("layers that are the same in all: %d\n"), equal);
 }
 
 static enum qs_err
@@ -138,7 +139,7 @@ run_compare(struct qs_ctx *cx, const struct qs_common *common, const void *optio
 const struct qs_cmd qs_cmd_compare = {
     .name = "compare",
     .args = "ID1 ID2 [...]",
-    .summary = N_("runs side by side: plans, sizes, layer by layer what differs"),
+    .summary = N_("runs side by side: plans, sizes, and the layers that differ"),
     .min_args = 2,
     .max_args = 16,
     .run = run_compare,

@@ -13,7 +13,7 @@ struct options {
 
 static const struct qs_opt opts[] = {
     {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
-     N_("the combined parameter file, when it is elsewhere")},
+     N_("the combined parameter file, when it is not beside the program")},
     {"all-attributes", 0, QS_OPT_FLAG, offsetof(struct options, all_attributes), 0, 0, NULL, NULL,
      NULL, N_("also the bookkeeping attributes (op_callstack, op_role ...), lists in full")},
 };

@@ -25,11 +25,11 @@ static const struct qs_opt opts[] = {
      N_("lite: run paddle_lite_opt on the result when it is on the PATH; paddle: only write "
         ".pdmodel and .pdiparams")},
     {"lite-target", 0, QS_OPT_CHOICE, offsetof(struct options, lite_target), 0, 0, lite_targets,
-     "arm", "TARGET", N_("what paddle_lite_opt is asked for: arm or x86")},
+     "arm", "TARGET", N_("the processor that paddle_lite_opt optimizes for: arm or x86")},
     {"force", 0, QS_OPT_FLAG, offsetof(struct options, force), 0, 0, NULL, NULL, NULL,
      N_("replace existing output files")},
     {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
-     N_("the combined parameter file, when it is elsewhere")},
+     N_("the combined parameter file, when it is not beside the program")},
 };
 
 static json_t *
@@ -77,7 +77,8 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
                             opt->to == TO_LITE ? lite_targets[opt->lite_target] : NULL, file,
                             &verdict);
     if (!err && opt->to == TO_LITE && !verdict.ran)
-        qs_warn(cx, "%s", _("paddle_lite_opt is not on the PATH: the model is written, not tried"));
+        qs_warn(cx, "%s",
+                _("paddle_lite_opt is not on the PATH: the model is written but not tried"));
     if (!err)
         err = print(cx, file, &verdict, common->json);
     if (!err && verdict.ran && !verdict.accepted)
@@ -93,7 +94,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
 const struct qs_cmd qs_cmd_export = {
     .name = "export",
     .args = "MODEL",
-    .summary = N_("write a model as .pdmodel and .pdiparams with what Paddle-Lite needs put back"),
+    .summary = N_("write .pdmodel and .pdiparams ready for Paddle-Lite, and try its opt tool"),
     .opt = opts,
     .n_opt = QS_LEN(opts),
     .opt_size = sizeof(struct options),

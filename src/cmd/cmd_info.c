@@ -15,7 +15,7 @@ struct options {
 
 static const struct qs_opt opts[] = {
     {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
-     N_("the combined parameter file, when it is elsewhere")},
+     N_("the combined parameter file, when it is not beside the program")},
     {"shape", 0, QS_OPT_LIST, offsetof(struct options, shape), 0, 0, NULL, NULL, "NAME=DIMS",
      N_("shape of an input, as x=1,3,224,224; repeatable")},
 };
@@ -220,7 +220,8 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
     if (err)
         return err;
     if (!o->model->has_params)
-        qs_warn(cx, _("no parameters beside '%s': the program only"), o->model->program_path);
+        qs_warn(cx, _("no parameter file beside '%s': only the program is read"),
+                o->model->program_path);
     collect(o, &f);
     if (common->json)
         err = print_json(cx, o, &f);

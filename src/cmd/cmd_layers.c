@@ -18,16 +18,16 @@ struct options {
 
 static const struct qs_opt opts[] = {
     {"bits", 0, QS_OPT_INT, offsetof(struct options, bits), 2, 16, NULL, "8", "N",
-     N_("bits at which to tell the quantization error")},
+     N_("bits for which the quantization error is computed")},
     {"sort", 0, QS_OPT_TEXT, offsetof(struct options, sort), 0, 0, NULL, NULL, "COL",
-     N_("sort by a column; -COL reverses")},
+     N_("sort by a column, any that --csv prints; -COL reverses")},
     {"filter", 0, QS_OPT_TEXT, offsetof(struct options, filter), 0, 0, NULL, NULL, "EXPR",
      N_("only weights whose name or operator type matches the glob or /regex/, or COL<N, COL>N, "
         "COL=TEXT")},
     {"all", 0, QS_OPT_FLAG, offsetof(struct options, all), 0, 0, NULL, NULL, NULL,
-     N_("also biases and statistics of norms")},
+     N_("also show biases and the parameters of normalizations")},
     {"csv", 0, QS_OPT_FLAG, offsetof(struct options, csv), 0, 0, NULL, NULL, NULL,
-     N_("comma-separated, all columns")},
+     N_("print comma-separated values, all columns")},
     {"channels", 0, QS_OPT_TEXT, offsetof(struct options, channels), 0, 0, NULL, NULL, "WEIGHT",
      N_("list min, max and absmax of each output channel of one weight")},
     {"histogram", 0, QS_OPT_TEXT, offsetof(struct options, histogram), 0, 0, NULL, NULL, "WEIGHT",
@@ -35,7 +35,7 @@ static const struct qs_opt opts[] = {
     {"bins", 0, QS_OPT_INT, offsetof(struct options, bins), 1, 100000, NULL, "64", "N",
      N_("bins of --histogram")},
     {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
-     N_("the combined parameter file, when it is elsewhere")},
+     N_("the combined parameter file, when it is not beside the program")},
 };
 
 /* A row of the table, ready to print. */
@@ -271,9 +271,6 @@ row_json(const struct row *r)
         json_object_set_new(o, c->key, v);
     }
     json_object_set_new(o, "dims", qs_json_dims(r->t->dims, r->t->n_dims));
-    json_t *sqnr = json_pack("{s:o,s:o}", "per_tensor", qs_json_real(r->sqnr_tensor), "per_channel",
-                             qs_json_real(r->sqnr_channel));
-    json_object_set_new(o, "sqnr_db", sqnr);
     return o;
 }
 
@@ -288,7 +285,8 @@ list_layers(struct qs_ctx *cx, struct qs_opened *o, const struct options *opt, b
         const char *key = opt->sort + (opt->sort[0] == '-');
         order = (struct order){find_column(key, strlen(key)), opt->sort[0] == '-' ? -1 : 1};
         if (!order.col)
-            return qs_fail(cx, QS_ERR_USAGE, _("no column '%s' to sort by"), key);
+            return qs_fail(cx, QS_ERR_USAGE,
+                           _("no column '%s' to sort by (--csv prints all columns)"), key);
     }
     enum qs_err err = opt->filter ? filter_parse(cx, opt->filter, &f) : QS_OK;
     double *per_tensor = qs_xcalloc(n_layers, sizeof(double));
@@ -360,7 +358,8 @@ list_channels(struct qs_ctx *cx, const struct qs_opened *o, const char *name, bo
         err = qs_print_json(cx, json_pack("{s:o,s:i,s:o}", "weight", qs_json_text(name),
                                           "channel_axis", l->axis, "channels", list));
     } else {
-        static const char *const title[] = {"channel", "min", "max", "absmax"};
+        static const char *const key[] = {N_("channel"), "min", "max", "absmax"};
+        const char *title[] = {csv ? key[0] : _(key[0]), key[1], key[2], key[3]};
         static const enum qs_align align[] = {QS_RIGHT, QS_RIGHT, QS_RIGHT, QS_RIGHT};
         struct qs_table *table = qs_table_new(4, title, align);
         for (size_t i = 0; i < n; i++) {
@@ -398,7 +397,10 @@ list_histogram(struct qs_ctx *cx, const struct qs_opened *o, const char *name, i
                                           qs_json_real(stats.min), "max", qs_json_real(stats.max),
                                           "counts", list));
     } else {
-        static const char *const title[] = {"from", "to", "count"};
+        static const char *const key[] = {N_("from"), N_("to"), N_("count")};
+        const char *title[QS_LEN(key)];
+        for (size_t i = 0; i < QS_LEN(key); i++)
+            title[i] = csv ? key[i] : _(key[i]);
         static const enum qs_align align[] = {QS_RIGHT, QS_RIGHT, QS_RIGHT};
         const double width = (stats.max - stats.min) / bins;
         struct qs_table *table = qs_table_new(3, title, align);
@@ -435,7 +437,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
 const struct qs_cmd qs_cmd_layers = {
     .name = "layers",
     .args = "MODEL",
-    .summary = N_("a row per weight: shape, range, distribution, error at the asked bits"),
+    .summary = N_("a row per weight: shape, range, distribution, quantization error"),
     .opt = opts,
     .n_opt = QS_LEN(opts),
     .opt_size = sizeof(struct options),

@@ -19,24 +19,24 @@ static const struct qs_opt opts[] = {
     {"output", 'o', QS_OPT_TEXT, offsetof(struct options, output), 0, 0, NULL, NULL, "DIR",
      N_("folder for the quantized model")},
     {"dry-run", 0, QS_OPT_FLAG, offsetof(struct options, dry_run), 0, 0, NULL, NULL, NULL,
-     N_("only say what would be done, with sizes and errors")},
+     N_("write nothing, only show what would be done, with sizes and errors")},
     {"force", 0, QS_OPT_FLAG, offsetof(struct options, force), 0, 0, NULL, NULL, NULL,
      N_("replace existing output files")},
     {"no-store", 0, QS_OPT_FLAG, offsetof(struct options, no_store), 0, 0, NULL, NULL, NULL,
      N_("do not record this run")},
     {"plan", 0, QS_OPT_TEXT, offsetof(struct options, plan_file), 0, 0, NULL, NULL, "FILE",
-     N_("take the choices of a saved plan; options given as well override it")},
+     N_("take the choices from a saved plan; options override it")},
     {"save-plan", 0, QS_OPT_TEXT, offsetof(struct options, save_plan), 0, 0, NULL, NULL, "FILE",
-     N_("save the choices as text")},
+     N_("save the choices as a plan file")},
     {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
-     N_("the combined parameter file, when it is elsewhere")},
+     N_("the combined parameter file, when it is not beside the program")},
 };
 
 enum { LARGEST_PLAN = 1 << 20 };
 
-/* Values of the file, then what the command line says differently from the defaults. */
+/* Values of the file, then those the command line has; its rules come after those of the file. */
 static enum qs_err
-merge_plan_file(struct qs_ctx *cx, const char *path, const struct qs_plan *given,
+merge_plan_file(struct qs_ctx *cx, const char *path, const struct qs_plan *line, const bool *given,
                 struct qs_plan *plan)
 {
     char *text = NULL;
@@ -50,15 +50,15 @@ merge_plan_file(struct qs_ctx *cx, const char *path, const struct qs_plan *given
     for (int i = 0; i < qs_n_plan_opts && !err; i++) {
         const struct qs_opt *opt = &qs_plan_opts[i];
         struct qs_str value;
-        if (qs_opt_is_default(opt, given))
+        if (!given[i])
             continue;
         if (opt->type == QS_OPT_LIST) {
-            for (int k = 0; k < given->layer.n; k++)
-                qs_strv_add(&plan->layer, given->layer.v[k]);
+            for (int k = 0; k < line->layer.n; k++)
+                qs_strv_add(&plan->layer, line->layer.v[k]);
             continue;
         }
         qs_str_init(&value);
-        qs_opt_print(opt, given, &value);
+        qs_opt_print(opt, line, &value);
         err = qs_opt_set(cx, opt, value.s, plan);
         qs_str_release(&value);
     }
@@ -66,14 +66,14 @@ merge_plan_file(struct qs_ctx *cx, const char *path, const struct qs_plan *given
 }
 
 static enum qs_err
-make_plan(struct qs_ctx *cx, const struct options *opt, struct qs_plan *plan)
+make_plan(struct qs_ctx *cx, const struct options *opt, const bool *given, struct qs_plan *plan)
 {
     if (!opt->plan_file) {
         qs_plan_copy(plan, &opt->plan);
         return qs_plan_check(cx, plan);
     }
     qs_plan_init(plan);
-    const enum qs_err err = merge_plan_file(cx, opt->plan_file, &opt->plan, plan);
+    const enum qs_err err = merge_plan_file(cx, opt->plan_file, &opt->plan, given, plan);
     return err ? err : qs_plan_check(cx, plan);
 }
 
@@ -136,7 +136,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
     (void)n_arg;
     if (!opt->output && !opt->dry_run)
         return qs_fail(cx, QS_ERR_USAGE, _("quantize needs -o DIR (or --dry-run)"));
-    enum qs_err err = make_plan(cx, opt, &plan);
+    enum qs_err err = make_plan(cx, opt, common->given, &plan);
     if (!err)
         err = quantize(cx, common, opt, &plan, arg[0]);
     qs_plan_release(&plan);
@@ -146,7 +146,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
 const struct qs_cmd qs_cmd_quantize = {
     .name = "quantize",
     .args = "MODEL",
-    .summary = N_("quantize by a plan, write the model, store the run"),
+    .summary = N_("quantize the weights by a plan, write the model, store the run"),
     .opt = opts,
     .n_opt = QS_LEN(opts),
     .more = qs_plan_opts,

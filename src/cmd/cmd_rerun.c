@@ -29,7 +29,7 @@ compare(const struct qs_run *old, const struct qs_run *new, struct qs_str *out)
     if (strcmp(old->model_digest, new->model_digest) != 0)
         qs_str_printf(out, "%s\n", _("the model is not the one of that run"));
     if (strcmp(old->version, new->version) != 0)
-        qs_str_printf(out, _("qslim was %s, is %s\n"), old->version, new->version);
+        qs_str_printf(out, _("qslim %s then, %s now\n"), old->version, new->version);
     if (old->n_file != new->n_file)
         qs_str_printf(out, _("%d files then, %d now\n"), old->n_file, new->n_file);
     for (int i = 0; i < old->n_file && i < new->n_file; i++)
@@ -69,7 +69,7 @@ temp_folder(struct qs_ctx *cx, char **out)
     *out = qs_xasprintf("%s/qslim-rerun.XXXXXX", base && *base ? base : "/tmp");
     if (mkdtemp(*out))
         return QS_OK;
-    return qs_fail(cx, QS_ERR_IO, _("cannot make a temporary folder '%s'"), *out);
+    return qs_fail(cx, QS_ERR_IO, _("cannot create the temporary folder '%s'"), *out);
 }
 
 static enum qs_err
@@ -80,8 +80,10 @@ repeat(struct qs_ctx *cx, const struct qs_common *common, const struct options *
     struct qs_plan plan;
     const struct qs_quantize_options q = {
         .output = folder, .force = opt->force || !opt->output, .db = common->db, .parent = old->id};
+    char where[32];
+    snprintf(where, sizeof(where), _("run %lld"), (long long)old->id);
     qs_plan_init(&plan);
-    enum qs_err err = qs_plan_parse(cx, old->plan, _("of the run"), &plan);
+    enum qs_err err = qs_plan_parse(cx, old->plan, where, &plan);
     if (!err)
         err = qs_app_open(cx, old->model_path, NULL, NULL, &o);
     if (!err)

@@ -38,16 +38,20 @@ short_path(const char *path)
 static void
 print_list(const struct qs_runs *runs, bool csv)
 {
-    static const char *const title[] = {"id",   "state", "when",  "model", "method",
-                                        "bits", "size",  "ratio", "s",     "tag"};
+    static const char *const key[] = {N_("id"),      N_("state"), N_("when"), N_("model"),
+                                      N_("method"),  N_("bits"),  N_("size"), N_("ratio"),
+                                      N_("seconds"), N_("tag")};
+    const char *title[QS_LEN(key)];
     static const enum qs_align align[] = {QS_RIGHT, QS_LEFT,  QS_LEFT,  QS_LEFT,  QS_LEFT,
                                           QS_RIGHT, QS_RIGHT, QS_RIGHT, QS_RIGHT, QS_LEFT};
+    for (size_t i = 0; i < QS_LEN(key); i++)
+        title[i] = csv ? key[i] : _(key[i]);
     struct qs_table *t = qs_table_new(QS_LEN(title), title, align);
     for (int i = 0; i < runs->n; i++) {
         const struct qs_run *r = &runs->run[i];
         char when[32], size[16];
         qs_table_cell(t, "%" PRId64, r->id);
-        qs_table_cell(t, "%s", r->state);
+        qs_table_cell(t, "%s", csv ? r->state : _(r->state));
         qs_table_cell(t, "%s", qs_format_time(when, sizeof(when), r->started));
         qs_table_cell(t, "%s", csv ? r->model_path : short_path(r->model_path));
         qs_table_cell(t, "%s", r->method);
@@ -166,8 +170,9 @@ run_runs(struct qs_ctx *cx, const struct qs_common *common, const void *options,
             continue;
         const int given = n_arg ? n_arg - 1 : 0;
         if (given != action[i].n_arg)
-            return qs_fail(cx, QS_ERR_USAGE, _("runs %s takes %d arguments, not %d"), name,
-                           action[i].n_arg, given);
+            return qs_fail(cx, QS_ERR_USAGE,
+                           _("wrong number of arguments for 'runs %s': %d expected, %d given"),
+                           name, action[i].n_arg, given);
         return action[i].run(cx, common, options, arg + 1, given);
     }
     return qs_fail(cx, QS_ERR_USAGE, _("runs takes list, show, rm, tag or export, not '%s'"), name);

@@ -45,7 +45,7 @@ print_outcome(const struct outcome *o)
 {
     printf("%-10s ", o->variant->isa);
     if (!o->runs) {
-        puts(_("not on this machine (or above --cpu)"));
+        puts(_("not available here (or above --cpu)"));
         return;
     }
     if (o->failed == 0)
@@ -84,7 +84,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
                                           qk_cpu_name(), "variants", variants));
     json_decref(variants);
     if (!err && failed)
-        return qs_fail(cx, QS_ERR_FAILED, _("%d kernel variants do not agree with the scalar one"),
+        return qs_fail(cx, QS_ERR_FAILED, _("kernel variants that do not agree with the scalar one: %d"),
                        failed);
     return err;
 }
@@ -92,7 +92,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
 const struct qs_cmd qs_cmd_selftest = {
     .name = "selftest",
     .args = "",
-    .summary = N_("which kernels this machine gets, and that each agrees with the scalar one"),
+    .summary = N_("which kernels this machine uses, and whether each agrees with the scalar one"),
     .max_args = 0,
     .run = run,
 };

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <wchar.h>
 
 #include "base/i18n.h"
@@ -96,6 +97,83 @@ text_width(const char *s)
     return w >= 0 ? w : (int)strlen(s);
 }
 
+/* Wrapped text */
+
+int
+qs_terminal_width(FILE *out)
+{
+    struct winsize size;
+    return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* One character: its bytes, and its columns on a terminal. */
+struct glyph {
+    wchar_t c;
+    size_t n;
+    int columns;
+};
+
+static struct glyph
+glyph_at(const char *s)
+{
+    mbstate_t state = {0};
+    struct glyph g = {(unsigned char)*s, *s != '\0', *s != '\0'};
+    wchar_t c;
+    const size_t n = mbrtowc(&c, s, strlen(s), &state);
+    if (n > 0 && n <= strlen(s))
+        g = (struct glyph){c, n, wcwidth(c) > 0 ? wcwidth(c) : 0};
+    return g;
+}
+
+/* Whether a line may end between two characters that no space separates. */
+static bool
+breaks_between(struct glyph a, struct glyph b)
+{
+    static const wchar_t opening[] = L"([\u201c\uff08\u300a\u300c";
+    static const wchar_t closing[] =
+        L",.;:!?)]\u201d\uff0c\u3002\uff1b\uff1a\u3001\uff09\u300b\u300d"
+        L"\uff01\uff1f";
+    return (a.columns == 2 || b.columns == 2) && !wcschr(opening, a.c) && !wcschr(closing, b.c);
+}
+
+/* Bytes of the piece at s that stays on one line; *columns: how wide it is. */
+static size_t
+unbroken(const char *s, int *columns)
+{
+    struct glyph g = glyph_at(s);
+    size_t n = 0;
+    *columns = 0;
+    while (g.n > 0) {
+        const struct glyph next = glyph_at(s + n + g.n);
+        n += g.n;
+        *columns += g.columns;
+        if (next.n == 0 || next.c == L' ' || breaks_between(g, next))
+            break;
+        g = next;
+    }
+    return n;
+}
+
+void
+qs_print_wrapped(FILE *out, const char *text, int column, int indent, int width)
+{
+    while (*text) {
+        int spaces = (int)strspn(text, " "), columns;
+        text += spaces;
+        const size_t n = unbroken(text, &columns);
+        if (column > indent && column + spaces + columns > width) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+            spaces = 0;
+        }
+        fprintf(out, "%*s%.*s", spaces, "", (int)n, text);
+        column += spaces + columns;
+        text += n;
+    }
+}
+
+/* Tables */
+
 static void
 print_csv_cell(const char *s, FILE *out)
 {
@@ -119,25 +197,43 @@ print_padded(const char *s, int width, enum qs_align align, bool last, FILE *out
         fprintf(out, "%s%*s", s, last ? 0 : pad, "");
 }
 
+/* One row; no blanks at the end of its line. */
+static void
+print_row(char *const *cell, int n, const int *width, const enum qs_align *align, FILE *out)
+{
+    while (n > 1 && cell[n - 1][0] == '\0')
+        n--;
+    for (int i = 0; i < n; i++) {
+        print_padded(cell[i], width[i], align[i], i == n - 1, out);
+        fputs(i == n - 1 ? "\n" : "  ", out);
+    }
+}
+
+static void
+print_csv_row(char *const *cell, int n, FILE *out)
+{
+    for (int i = 0; i < n; i++) {
+        print_csv_cell(cell[i], out);
+        fputc(i == n - 1 ? '\n' : ',', out);
+    }
+}
+
 void
 qs_table_print(struct qs_table *t, FILE *out, bool csv)
 {
     int *width = qs_xcalloc((size_t)t->n_col, sizeof(*width));
-    for (int i = 0; i < t->n; i++) {
-        const int w = csv ? 0 : text_width(t->cell[i]);
+    for (int i = 0; i < t->n && !csv; i++) {
+        const int w = text_width(t->cell[i]);
         if (w > width[i % t->n_col])
             width[i % t->n_col] = w;
     }
-    for (int i = 0; i < t->n; i++) {
-        const int col = i % t->n_col;
-        const bool last = col == t->n_col - 1;
+    for (int i = 0; i + t->n_col <= t->n; i += t->n_col)
         if (csv)
-            print_csv_cell(t->cell[i], out);
+            print_csv_row(t->cell + i, t->n_col, out);
         else
-            print_padded(t->cell[i], width[col], t->align[col], last, out);
-        fputs(last ? "\n" : csv ? "," : "  ", out);
+            print_row(t->cell + i, t->n_col, width, t->align, out);
+    for (int i = 0; i < t->n; i++)
         free(t->cell[i]);
-    }
     free(width);
     free(t->cell);
     free(t);

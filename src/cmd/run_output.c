@@ -27,7 +27,7 @@ qs_run_id_parse(struct qs_ctx *cx, const char *text, int64_t *id)
     char *end;
     *id = strtoll(text, &end, 10);
     if (end == text || *end || *id <= 0)
-        return qs_fail(cx, QS_ERR_USAGE, _("'%s' is not the number of a run"), text);
+        return qs_fail(cx, QS_ERR_USAGE, _("'%s' is not a run number"), text);
     return QS_OK;
 }
 
@@ -151,11 +151,11 @@ print_ledger(const struct qs_run *run)
         if (l->bytes_after == l->bytes_before)
             left += l->bytes_after;
     }
-    printf(_("weights   %s -> %s (of which %s left as they were)\n"),
+    printf(_("weights   %s -> %s (%s of it no smaller)\n"),
            qs_format_bytes(a, sizeof(a), before), qs_format_bytes(b, sizeof(b), after),
            qs_format_bytes(c, sizeof(c), left));
     printf(_("scales    %s in the program\n"), qs_format_bytes(a, sizeof(a), scales));
-    printf(_("other     %s (program text, biases, statistics of norms)\n"),
+    printf(_("other     %s (program text, biases, parameters of normalizations)\n"),
            qs_format_bytes(a, sizeof(a), run->bytes_after - after - scales));
     printf(_("all       %s -> %s (%.1f %%)\n"), qs_format_bytes(a, sizeof(a), run->bytes_before),
            qs_format_bytes(b, sizeof(b), run->bytes_after),

@@ -3,9 +3,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/i18n.h"
@@ -41,9 +43,9 @@ static const struct naming {
     const char *params[4];
 } naming[] = {
     {".pdmodel", false, "pdmodel", {".pdiparams"}},
-    {".json", false, "pir", {".pdiparams"}},
     {"__model__", true, "model", {"__params__", "params"}},
     {"model", true, "model", {"params", "__params__"}},
+    {".json", false, "pir", {".pdiparams"}},
     {".nb", false, "nb", {NULL}},
 };
 
@@ -71,11 +73,35 @@ naming_of(const char *path)
     return NULL;
 }
 
-static int
-rank(const char *name)
+enum { NO_PROGRAM = QS_LEN(naming) };
+
+/* Many things are called .json: the first bytes tell a program. */
+static bool
+begins_as_pir(const char *path)
 {
-    const struct naming *n = naming_of(name);
-    return n ? (int)(n - naming) : (int)QS_LEN(naming);
+    char head[256] = "";
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head) - 1);
+    if (fd >= 0)
+        close(fd);
+    return n > 0 && strstr(head, "\"base_code\"") != NULL;
+}
+
+/* How good a candidate a file of a folder is: 0 best, NO_PROGRAM none. */
+static int
+rank(const char *folder, const char *name)
+{
+    const struct naming *n = name[0] == '.' ? NULL : naming_of(name);
+    if (!n)
+        return NO_PROGRAM;
+    if (strcmp(n->format, "pir") == 0) {
+        char *path = qs_xasprintf("%s/%s", folder, name);
+        const bool is_program = begins_as_pir(path);
+        free(path);
+        if (!is_program)
+            return NO_PROGRAM;
+    }
+    return (int)(n - naming);
 }
 
 /* The program of a folder (malloc), NULL when there is none. Of several of the best kind the one
@@ -85,12 +111,12 @@ find_in_folder(const char *folder, int *n_same)
 {
     static const char *const preferred[] = {"model.pdmodel", "inference.pdmodel", "inference.json"};
     char *best = NULL;
-    int best_rank = (int)QS_LEN(naming);
+    int best_rank = NO_PROGRAM;
     *n_same = 0;
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
-        const int r = e->d_name[0] == '.' ? (int)QS_LEN(naming) : rank(e->d_name);
-        if (r > best_rank || r == (int)QS_LEN(naming))
+        const int r = rank(folder, e->d_name);
+        if (r > best_rank || r == NO_PROGRAM)
             continue;
         *n_same = r < best_rank ? 1 : *n_same + 1;
         if (r < best_rank || strcmp(e->d_name, best) < 0) {
@@ -103,7 +129,7 @@ find_in_folder(const char *folder, int *n_same)
         closedir(d);
     for (size_t i = 0; i < QS_LEN(preferred) && *n_same > 1; i++) {
         char *path = qs_xasprintf("%s/%s", folder, preferred[i]);
-        if (rank(preferred[i]) == best_rank && qs_exists(path)) {
+        if (qs_exists(path) && rank(folder, preferred[i]) == best_rank) {
             free(best);
             best = qs_xstrdup(preferred[i]);
             *n_same = 1;
@@ -264,8 +290,9 @@ static enum qs_err
 read_program(struct qs_ctx *cx, const char *path, struct qs_buf *b, struct qs_model *m)
 {
     if (b->size > LARGEST_PROGRAM)
-        return qs_fail(cx, QS_ERR_FORMAT, _("cannot read program '%s': %zu bytes, at most %d"),
-                       path, b->size, LARGEST_PROGRAM);
+        return qs_fail(cx, QS_ERR_FORMAT,
+                       _("cannot read program '%s': it has %zu bytes, the limit is %d"), path,
+                       b->size, LARGEST_PROGRAM);
     const struct qs_format *f = probe(b);
     if (!f)
         return qs_fail(cx, QS_ERR_FORMAT,

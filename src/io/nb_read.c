@@ -242,7 +242,8 @@ read_type(struct fb *b, struct table t)
         return NULL;
     paddle_pb__var_type__init(d);
     d->type = int_field(b, &t, 0, 0);
-    d->lod_tensor = read_lod_tensor(b, child(b, &t, 2));
+    const bool is_holder = d->type == QS_FEED_MINIBATCH || d->type == QS_FETCH_LIST;
+    d->lod_tensor = is_holder ? NULL : read_lod_tensor(b, child(b, &t, 2));
     d->tensor_array = read_lod_tensor(b, child(b, &t, 3));
     return d;
 }
@@ -359,7 +360,7 @@ read_block(struct fb *b, struct table t)
 static enum qs_err
 read_topology(struct qs_ctx *cx, struct qs_model *m, const uint8_t *p, size_t n)
 {
-    struct fb b = {.p = p, .n = n, .budget = 64 * n + (1 << 16), .arena = &m->arena};
+    struct fb b = {.p = p, .n = n, .budget = 24 * n + (1 << 16), .arena = &m->arena};
     PaddlePb__ProgramDesc d = PADDLE_PB__PROGRAM_DESC__INIT;
     PaddlePb__Version version = PADDLE_PB__VERSION__INIT;
     const struct table t = table_at(&b, get(&b, 0, 4));

@@ -73,6 +73,7 @@ struct pir_reader {
     int n_region; /* blocks of control flow in the document */
     int *count;   /* [rows]: names made so far for the type of the row */
     int n_opaque;
+    size_t budget; /* elements that lists and constants may still take where they are read */
     struct qs_node *feed, *fetch;
     int n_feed, cap_feed, n_fetch, cap_fetch;
     int32_t feed_var, fetch_var; /* -1: none yet */

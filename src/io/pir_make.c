@@ -14,6 +14,7 @@ typedef struct pir_reader R;
 typedef struct pir_block B;
 
 enum { WORD = 96, FOLD_MOST = 4096 /* elements of a constant that may become an attribute */ };
+enum { FULL_MOST = 64 /* the same, of a constant that repeats one number */ };
 
 #define ROW(pir, type, in, out, attr, how) \
     static enum qs_err how(R *r, B *b, const struct pir_op *op) __attribute__((unused));
@@ -159,15 +160,28 @@ emit_simple(R *r, B *b, const char *type, const char *in_slot, int32_t in, int32
 
 /* Inputs */
 
+/* A list or constant is spread wherever it is read: a small file must not become a huge model. */
+static enum qs_err
+spend(R *r, int64_t n)
+{
+    if ((size_t)n > r->budget)
+        return qs_fail(r->cx, QS_ERR_FORMAT, _("the program repeats its lists too often"));
+    r->budget -= (size_t)n;
+    return QS_OK;
+}
+
 /* A value as a slot: one variable, or those of a list. */
 static enum qs_err
 add_value(R *r, B *b, struct pir_node *n, bool is_out, const char *slot, struct pir_value *v)
 {
     struct pir_value **item = v->item ? v->item : &v;
     const int n_item = v->item ? v->n_item : 1;
+    enum qs_err err = spend(r, n_item);
+    if (err)
+        return err;
     int32_t *var = qs_arena_calloc(&r->scratch, (size_t)n_item + 1, sizeof(*var));
     for (int i = 0; i < n_item; i++) {
-        const enum qs_err err = pir_var(r, b, item[i], &var[i]);
+        err = pir_var(r, b, item[i], &var[i]);
         if (err)
             return err;
     }
@@ -238,6 +252,9 @@ add_folded(R *r, B *b, const struct pir_op *op, struct pir_node *n, const char *
     char *tensor = cut(spec, '|'), *list = cut(tensor, '|');
     const struct pir_num *num = NULL;
     bool whole;
+    enum qs_err err = spend(r, (int64_t)v->n_item + v->n_num);
+    if (err)
+        return err;
     const int n_num = constant(r, v, &num, &whole);
     const bool is_list = strchr("ILFD", *spec) != NULL;
     const bool can = n_num >= 0 && n_num <= FOLD_MOST && (is_list || n_num == 1);
@@ -245,7 +262,7 @@ add_folded(R *r, B *b, const struct pir_op *op, struct pir_node *n, const char *
         num = clamp(r, num, n_num);
     const char *slot = v->item ? list : tensor;
     if (can && (whole || (slot && *slot && *slot != '@'))) {
-        const enum qs_err err = pir_add_nums(r, op, n, name, *spec, num, n_num);
+        err = pir_add_nums(r, op, n, name, *spec, num, n_num);
         if (err || whole)
             return err;
     }
@@ -254,7 +271,7 @@ add_folded(R *r, B *b, const struct pir_op *op, struct pir_node *n, const char *
     if (!slot || !*slot)
         return qs_fail(r->cx, QS_ERR_UNSUPPORTED,
                        _("'%s' of operator '%s' is computed by the program, which the classic "
-                         "operator '%s' can not take"),
+                         "operator '%s' cannot take"),
                        name, op->name, op->row->type);
     return add_value(r, b, n, false, slot, v);
 }
@@ -805,8 +822,11 @@ full(R *r, B *b, const struct pir_op *op)
     add_str_value(r, &n, value, dtype);
     add_scope(r, &n, op->attr);
     const int64_t count = product(shape, n_shape);
-    keep_constant(r, b, op, &n, count <= FOLD_MOST ? repeat(r, value, count) : NULL, count);
-    return QS_OK;
+    err = spend(r, count <= FULL_MOST ? count : 0);
+    if (!err)
+        keep_constant(r, b, op, &n, count <= FULL_MOST ? repeat(r, value, count) : NULL,
+                      count <= FULL_MOST ? count : 0);
+    return err;
 }
 
 static const struct value_attr {

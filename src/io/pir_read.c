@@ -14,6 +14,7 @@
 #include "model/op.h"
 
 enum { VERSION = 2006002 /* the program is as Paddle 2.6.2 would have it */, NOTES_MOST = 8 };
+enum { RANK_MOST = 64, LARGEST_DOCUMENT = 64 << 20, BUDGET = 1 << 20 };
 
 /* Types */
 
@@ -70,9 +71,9 @@ bad_type(struct pir_reader *r, const char *name)
 static enum qs_err
 set_dims(struct pir_reader *r, struct qs_var *v, const json_t *dims)
 {
-    if (!json_is_array(dims))
-        return bad_type(r, v->name);
     const size_t n = json_array_size(dims);
+    if (!json_is_array(dims) || n > RANK_MOST)
+        return bad_type(r, v->name);
     int64_t *list = qs_arena_calloc(&r->m->arena, n + 1, sizeof(*list));
     for (size_t i = 0; i < n; i++) {
         const json_t *d = json_array_get(dims, i);
@@ -588,11 +589,15 @@ static enum qs_err
 read_pir(struct qs_ctx *cx, const struct qs_buf *b, struct qs_model *m)
 {
     json_error_t why;
+    if (b->size > LARGEST_DOCUMENT) /* in memory it takes some twenty times as much */
+        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("%zu bytes, at most %d"), b->size,
+                       LARGEST_DOCUMENT);
     json_t *doc = json_loadb((const char *)b->data, b->size, 0, &why);
     if (!doc)
         return qs_fail(cx, QS_ERR_FORMAT, _("line %d: %s"), why.line, why.text);
     struct pir_reader r = {.cx = cx, .m = m, .feed_var = -1, .fetch_var = -1};
     qs_arena_init(&r.scratch);
+    r.budget = b->size + BUDGET;
     r.count = qs_arena_calloc(&r.scratch, (size_t)pir_rows(), sizeof(*r.count));
     const enum qs_err err = read_program(&r, doc);
     if (!err) {

@@ -87,10 +87,12 @@ skip_value(const uint8_t *p, const uint8_t *end, unsigned wire_type)
 void
 qs_wire_put_unknown(struct qs_arena *a, struct qs_bytes raw, ProtobufCMessage *msg)
 {
+    if (!raw.p)
+        return;
     ProtobufCMessageUnknownField *field = NULL;
     int n = 0, cap = 0;
     const uint8_t *p = (const uint8_t *)raw.p, *end = p + raw.n;
-    while (raw.p && p < end) {
+    while (p < end) {
         uint64_t key;
         const uint8_t *value = get_varint(p, end, &key);
         const uint8_t *next = value ? skip_value(value, end, key & 7) : NULL;

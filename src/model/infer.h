@@ -90,6 +90,17 @@ enum qs_err qs_infer_axis(const struct qs_infer *in, int64_t axis, int rank,
  * makes what it writes unknown. */
 enum qs_err qs_infer_sub_block(struct qs_infer *in, int64_t block, bool loop) QS_MUST_CHECK;
 
+/* Driver for one node whose inputs have their shapes in s->var (an executor's): runs its rule and
+ * leaves what it set in out[outputs of all slots, in slot order]; values live in s->arena. */
+enum qs_err qs_infer_node(struct qs_ctx *cx, const struct qs_model *m, const struct qs_node *node,
+                          struct qs_shapes *s, bool scalars_are_1d,
+                          struct qs_shape *out) QS_MUST_CHECK;
+/* Puts the type, number and first output of a node before the recorded message. */
+enum qs_err qs_infer_name_node(struct qs_ctx *cx, const struct qs_model *m,
+                               const struct qs_node *node, int32_t number);
+/* Whether the program is from before 2.5, when there were no 0-D tensors. */
+bool qs_infer_scalars_are_1d(const struct qs_model *m);
+
 /* a * b, INT64_MAX when it does not fit (both at least 0). */
 int64_t qs_mul_sat(int64_t a, int64_t b);
 int64_t qs_add_sat(int64_t a, int64_t b);

@@ -91,7 +91,8 @@ reader_fits(const struct qs_node *node, const char *slot, int rank, struct qs_la
         return false;
     }
     if (rank < 2) {
-        snprintf(l->reason, sizeof(l->reason), _("%s of %s with rank %d"), slot, node->type, rank);
+        snprintf(l->reason, sizeof(l->reason),
+                 _("%s of %s has %d dimensions, at least 2 are needed"), slot, node->type, rank);
         return false;
     }
     return true;
@@ -109,7 +110,7 @@ look(const struct qs_model *m, const struct qs_edges *e, struct qs_layer *l)
     if (fits && n == 0)
         say(l, "%s", _("no operator reads it"));
     if (fits && e->n_writer[l->var] > 0) {
-        say(l, "%s", _("the program writes it"));
+        say(l, "%s", _("the program itself changes it"));
         fits = false;
     }
     const struct qs_node *blocker = NULL;

@@ -12,7 +12,7 @@
 #include "model/graph.h"
 
 struct qs_step;  /* step.h: execution at one node */
-struct qs_infer; /* shape.h: the state of shape inference at one node */
+struct qs_infer; /* infer.h: the state of shape inference at one node */
 
 struct qs_op {
     const char *name;

@@ -115,8 +115,8 @@ check_op_types(struct qs_ctx *cx, const char *list)
         type[k] = '\0';
         const struct qs_op *op = qs_op_find(type);
         if (!op || !op->weight_slot)
-            return qs_fail(cx, QS_ERR_USAGE, _("no operator type '%s' has weights to quantize"),
-                           type);
+            return qs_fail(cx, QS_ERR_USAGE,
+                           _("'%s' is not an operator type with weights to quantize"), type);
         s += n;
     }
     return QS_OK;
@@ -206,8 +206,8 @@ parse_line(struct qs_ctx *cx, char *line, const char *where, int number, struct 
     const char *key = trim(line), *value = trim(eq + 1);
     const struct qs_opt *opt = qs_opts_find(qs_plan_opts, qs_n_plan_opts, key, strlen(key));
     if (!opt)
-        return qs_fail(cx, QS_ERR_USAGE, _("bad plan '%s': line %d: no choice is called '%s'"),
-                       where, number, key);
+        return qs_fail(cx, QS_ERR_USAGE, _("bad plan '%s': line %d: unknown key '%s'"), where,
+                       number, key);
     if (qs_opt_set(cx, opt, value, plan) != QS_OK)
         return qs_prefix(cx, _("bad plan '%s': line %d"), where, number);
     return QS_OK;

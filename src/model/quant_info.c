@@ -6,7 +6,7 @@
 const char *
 qs_quant_kind_name(enum qs_quant_kind kind)
 {
-    static const char *const name[] = {"none", "dynamic", "fakequant", "qdq"};
+    static const char *const name[] = {"none", "dynamic", "lite", "fakequant", "qdq"};
     return name[kind];
 }
 
@@ -24,11 +24,9 @@ kind_of(const struct qs_node *node)
         return QS_QUANT_QDQ;
     if (strncmp(node->type, "fake_", 5) == 0)
         return QS_QUANT_FAKEQUANT;
-    /* Paddle-Lite's own optimized programs carry enable_int8 and <slot>0_scale */
-    if (qs_node_attr(node, "quantization_type") || qs_node_attr(node, "quantize_weight_bits") ||
-        qs_attr_int(node, "enable_int8", 0))
+    if (qs_node_attr(node, "quantization_type") || qs_node_attr(node, "quantize_weight_bits"))
         return QS_QUANT_DYNAMIC;
-    return QS_QUANT_NONE;
+    return qs_attr_int(node, "enable_int8", 0) ? QS_QUANT_LITE : QS_QUANT_NONE;
 }
 
 static int
@@ -82,7 +80,7 @@ qs_quant_info_of(const struct qs_model *m, struct qs_quant_info *q)
             q->kind = kind > q->kind ? kind : q->kind;
             q->n_layers++;
             q->n_scales +=
-                kind == QS_QUANT_DYNAMIC ? scales_in_attrs(node) : scales_in_params(m, node);
+                kind <= QS_QUANT_LITE ? scales_in_attrs(node) : scales_in_params(m, node);
             add_bits(node, q);
         }
 }

@@ -5,7 +5,13 @@
 
 #include "model/graph.h"
 
-enum qs_quant_kind { QS_QUANT_NONE, QS_QUANT_DYNAMIC, QS_QUANT_FAKEQUANT, QS_QUANT_QDQ };
+enum qs_quant_kind {
+    QS_QUANT_NONE,
+    QS_QUANT_DYNAMIC, /* integer weights with their scales in attributes */
+    QS_QUANT_LITE,    /* optimized by Paddle-Lite: integer operators (enable_int8) */
+    QS_QUANT_FAKEQUANT,
+    QS_QUANT_QDQ,
+};
 
 struct qs_quant_info {
     enum qs_quant_kind kind;
@@ -15,7 +21,7 @@ struct qs_quant_info {
 };
 
 void qs_quant_info_of(const struct qs_model *m, struct qs_quant_info *out);
-/* "none", "dynamic", "fakequant", "qdq". */
+/* "none", "dynamic", "lite", "fakequant", "qdq". */
 const char *qs_quant_kind_name(enum qs_quant_kind kind);
 
 #endif

@@ -207,27 +207,43 @@ commit(struct qs_infer *in)
     }
 }
 
-static enum qs_err
-name_node(const struct qs_infer *in, int32_t number)
+enum qs_err
+qs_infer_name_node(struct qs_ctx *cx, const struct qs_model *m, const struct qs_node *node,
+                   int32_t number)
 {
-    const struct qs_node *node = in->node;
     for (int s = 0; s < node->n_out; s++)
         if (node->out[s].n > 0)
-            return qs_prefix(in->cx, _("operator '%s' (number %d, output '%s')"), node->type,
-                             number, in->model->var[node->out[s].var[0]].name);
-    return qs_prefix(in->cx, _("operator '%s' (number %d)"), node->type, number);
+            return qs_prefix(cx, _("operator '%s' (number %d, output '%s')"), node->type, number,
+                             m->var[node->out[s].var[0]].name);
+    return qs_prefix(cx, _("operator '%s' (number %d)"), node->type, number);
 }
 
 /* Unknown outputs of the declared types. */
+static void
+clear_outputs(const struct qs_infer *in, struct qs_shape *out)
+{
+    const struct qs_node *node = in->node;
+    for (int s = 0, at = 0; s < node->n_out; s++)
+        for (int i = 0; i < node->out[s].n; i++)
+            out[at++] = (struct qs_shape){.dtype = in->model->var[node->out[s].var[i]].dtype};
+}
+
 static struct qs_shape *
 start_outputs(const struct qs_infer *in)
 {
-    const struct qs_node *node = in->node;
-    struct qs_shape *out = qs_xcalloc((size_t)count_outputs(node) + 1, sizeof(*out));
-    for (int s = 0, at = 0; s < node->n_out; s++)
-        for (int i = 0; i < node->out[s].n; i++)
-            out[at++].dtype = in->model->var[node->out[s].var[i]].dtype;
+    struct qs_shape *out = qs_xcalloc((size_t)count_outputs(in->node) + 1, sizeof(*out));
+    clear_outputs(in, out);
     return out;
+}
+
+enum qs_err
+qs_infer_node(struct qs_ctx *cx, const struct qs_model *m, const struct qs_node *node,
+              struct qs_shapes *s, bool scalars_are_1d, struct qs_shape *out)
+{
+    struct qs_infer in = {.cx = cx, .model = m, .node = node, .shapes = s, .out = out};
+    in.scalars_are_1d = scalars_are_1d;
+    clear_outputs(&in, out);
+    return node->op && node->op->shape ? node->op->shape(&in) : QS_OK;
 }
 
 static enum qs_err
@@ -245,7 +261,7 @@ infer_node(struct qs_infer *in, int32_t number, struct qs_node_cost *cost)
         in->shapes->n_unknown += !cost->known;
         commit(in);
     } else {
-        err = name_node(in, number);
+        err = qs_infer_name_node(in->cx, in->model, in->node, number);
     }
     free(in->out);
     return err;
@@ -384,6 +400,12 @@ qs_shapes_free(struct qs_shapes *s)
     free(s);
 }
 
+bool
+qs_infer_scalars_are_1d(const struct qs_model *m)
+{
+    return m->version > 0 && m->version < 2005000;
+}
+
 static enum qs_err
 infer_with(struct qs_ctx *cx, const struct qs_model *m, const struct qs_guess *guess,
            struct qs_shapes **out)
@@ -393,7 +415,7 @@ infer_with(struct qs_ctx *cx, const struct qs_model *m, const struct qs_guess *g
     struct qs_walk walk = {.entered = qs_xcalloc(n_block, sizeof(*walk.entered)),
                            .seen = qs_xcalloc(n_block, sizeof(*walk.seen))};
     struct qs_infer in = {.cx = cx, .model = m, .shapes = s, .walk = &walk};
-    in.scalars_are_1d = m->version > 0 && m->version < 2005000;
+    in.scalars_are_1d = qs_infer_scalars_are_1d(m);
     for (int i = 0; i < guess->n; i++)
         if (guess->input[i].known)
             s->var[guess->var[i]] = guess->input[i];

@@ -45,8 +45,10 @@ struct qs_step {
     const struct qs_model *model;
     const struct qs_node *node;
     struct qs_value *var; /* [model->n_var] all variables of the run */
+    struct qs_value
+        *out; /* [outputs of all slots, in slot order]; become variables after forward */
     struct qs_arena *scratch; /* emptied after the node */
-    bool scalars_are_1d;  /* the program is older than 2.5 */
+    bool scalars_are_1d;      /* the program is older than 2.5 */
     /* executor's: makes a tensor for an output; runs the nodes of a block */
     enum qs_err (*make)(struct qs_step *st, int32_t var, int32_t dtype, int n, const int64_t *d);
     enum qs_err (*run_block)(struct qs_step *st, int64_t block);

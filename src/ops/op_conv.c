@@ -2,7 +2,7 @@
 /* Convolutions. Filter [Co, Ci/groups, kh, kw]; transposed: [Ci, Co/groups, kh, kw]. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 struct conv {
     const struct qs_shape *x, *filter;
@@ -129,24 +129,26 @@ conv_transpose_macs(const struct qs_infer *in)
     return qs_mul_sat(qs_shape_count(x), qs_mul_sat(f->d[1], f->d[2] * f->d[3]));
 }
 
-#define ROW(op)                                               \
+#define ROW(op, run)                                          \
     const struct qs_op qs_op_##op = {.name = #op,             \
                                      .weight_slot = "Filter", \
                                      .weight_axis = 0,        \
                                      .shape = conv_shape,     \
-                                     .macs = conv_macs};
-ROW(conv2d)
-ROW(deformable_conv)
-ROW(deformable_conv_v1)
-ROW(depthwise_conv2d)
+                                     .macs = conv_macs,       \
+                                     .forward = run};
+ROW(conv2d, qs_fwd_conv)
+ROW(deformable_conv, NULL)
+ROW(deformable_conv_v1, NULL)
+ROW(depthwise_conv2d, qs_fwd_conv)
 #undef ROW
 
-#define ROW(op)                                                     \
+#define ROW(op, run)                                                \
     const struct qs_op qs_op_##op = {.name = #op,                   \
                                      .weight_slot = "Filter",       \
                                      .weight_axis = 1,              \
                                      .shape = conv_transpose_shape, \
-                                     .macs = conv_transpose_macs};
-ROW(conv2d_transpose)
-ROW(depthwise_conv2d_transpose)
+                                     .macs = conv_transpose_macs,   \
+                                     .forward = run};
+ROW(conv2d_transpose, qs_fwd_conv_transpose)
+ROW(depthwise_conv2d_transpose, qs_fwd_conv_transpose)
 #undef ROW

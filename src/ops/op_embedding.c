@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Embedding tables: W [rows, width]. */
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 static enum qs_err
 append_width(struct qs_infer *in, const struct qs_shape *ids, int n, const struct qs_shape *w)
@@ -32,9 +32,12 @@ lookup_shape(struct qs_infer *in)
     return append_width(in, ids, ids->n - 1, w);
 }
 
-#define ROW(op, rule)                 \
-    const struct qs_op qs_op_##op = { \
-        .name = #op, .weight_slot = "W", .weight_axis = 1, .shape = rule};
+#define ROW(op, rule)                                    \
+    const struct qs_op qs_op_##op = {.name = #op,        \
+                                     .weight_slot = "W", \
+                                     .weight_axis = 1,   \
+                                     .shape = rule,      \
+                                     .forward = qs_fwd_lookup};
 ROW(lookup_table, lookup_shape)
 ROW(lookup_table_v2, lookup_v2_shape)
 #undef ROW

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 enum source { UNKNOWN, NONE, FOUND };
 
@@ -82,7 +82,8 @@ interp_shape(struct qs_infer *in)
     return qs_infer_set(in, "Out", 0, x->dtype, 4, d);
 }
 
-#define ROW(op) const struct qs_op qs_op_##op = {.name = #op, .shape = interp_shape};
+#define ROW(op) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = interp_shape, .forward = qs_fwd_interp};
 ROW(bicubic_interp)
 ROW(bicubic_interp_v2)
 ROW(bilinear_interp)

@@ -2,7 +2,7 @@
 /* Matrix products. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 static int64_t
 product(const int64_t *d, int from, int to)
@@ -169,12 +169,16 @@ matmul_macs(const struct qs_infer *in)
     return qs_mul_sat(qs_shape_count(out), a.cols);
 }
 
-#define ROW(op, slot, axis, rule, cost) \
-    const struct qs_op qs_op_##op = {   \
-        .name = #op, .weight_slot = slot, .weight_axis = axis, .shape = rule, .macs = cost};
-ROW(bmm, NULL, 0, matmul_shape, matmul_macs)
-ROW(fc, "W", 1, fc_shape, fc_macs)
-ROW(matmul, "Y", -1, matmul_shape, matmul_macs)
-ROW(matmul_v2, "Y", -1, matmul_shape, matmul_macs)
-ROW(mul, "Y", -1, mul_shape, mul_macs)
+#define ROW(op, slot, axis, rule, cost, run)              \
+    const struct qs_op qs_op_##op = {.name = #op,         \
+                                     .weight_slot = slot, \
+                                     .weight_axis = axis, \
+                                     .shape = rule,       \
+                                     .macs = cost,        \
+                                     .forward = run};
+ROW(bmm, NULL, 0, matmul_shape, matmul_macs, qs_fwd_matmul)
+ROW(fc, "W", 1, fc_shape, fc_macs, qs_fwd_fc)
+ROW(matmul, "Y", -1, matmul_shape, matmul_macs, qs_fwd_matmul)
+ROW(matmul_v2, "Y", -1, matmul_shape, matmul_macs, qs_fwd_matmul)
+ROW(mul, "Y", -1, mul_shape, mul_macs, qs_fwd_mul)
 #undef ROW

@@ -2,7 +2,7 @@
 /* Normalisations: the output has the shape of X. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 static enum qs_err
 check_channels(const struct qs_infer *in, const char *slot, int64_t channels)
@@ -63,16 +63,21 @@ layer_norm_shape(struct qs_infer *in)
     enum qs_err err = check_channels(in, "Scale", rest);
     if (!err)
         err = check_channels(in, "Bias", rest);
+    if (!err)
+        err = qs_infer_set(in, "Mean", 0, -1, (int)begin, x->d);
+    if (!err)
+        err = qs_infer_set(in, "Variance", 0, -1, (int)begin, x->d);
     return err ? err : qs_infer_set_like(in, "Y", 0, x);
 }
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(affine_channel, qs_rule_same)
-ROW(batch_norm, channel_norm_shape)
-ROW(group_norm, group_norm_shape)
-ROW(instance_norm, channel_norm_shape)
-ROW(layer_norm, layer_norm_shape)
-ROW(lrn, qs_rule_same)
-ROW(norm, qs_rule_same)
-ROW(sync_batch_norm, channel_norm_shape)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(affine_channel, qs_rule_same, NULL)
+ROW(batch_norm, channel_norm_shape, qs_fwd_batch_norm)
+ROW(group_norm, group_norm_shape, qs_fwd_group_norm)
+ROW(instance_norm, channel_norm_shape, qs_fwd_instance_norm)
+ROW(layer_norm, layer_norm_shape, qs_fwd_layer_norm)
+ROW(lrn, qs_rule_same, NULL)
+ROW(norm, qs_rule_same, qs_fwd_norm)
+ROW(sync_batch_norm, channel_norm_shape, qs_fwd_batch_norm)
 #undef ROW

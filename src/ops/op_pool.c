@@ -2,7 +2,7 @@
 /* Pooling over images. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 /* Output height and width; `size` is that of the input. */
 static enum qs_err
@@ -54,6 +54,6 @@ pool_shape(struct qs_infer *in)
     return err ? err : qs_infer_set(in, "Out", 0, x->dtype, 4, d);
 }
 
-const struct qs_op qs_op_pool2d = {.name = "pool2d", .shape = pool_shape};
+const struct qs_op qs_op_pool2d = {.name = "pool2d", .shape = pool_shape, .forward = qs_fwd_pool};
 const struct qs_op qs_op_max_pool2d_with_index = {.name = "max_pool2d_with_index",
-                                                  .shape = pool_shape};
+                                                  .shape = pool_shape, .forward = qs_fwd_pool};

@@ -3,7 +3,7 @@
  * 1.x: Input [T, G*H] that a matrix product has made already, Weight [H, G*H]. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 static enum qs_err
 set_states(struct qs_infer *in, const char *slot, int first, int count, const int64_t *d)
@@ -127,12 +127,16 @@ lod_rnn_macs(const struct qs_infer *in)
     return x && w && x->n > 0 ? qs_mul_sat(x->d[0], qs_shape_count(w)) : 0;
 }
 
-#define ROW(op, slot, axis, rule, cost) \
-    const struct qs_op qs_op_##op = {   \
-        .name = #op, .weight_slot = slot, .weight_axis = axis, .shape = rule, .macs = cost};
-ROW(cudnn_lstm, "WeightList", 0, rnn_shape, rnn_macs)
-ROW(gru, "Weight", 1, gru_shape, lod_rnn_macs)
-ROW(gru_unit, "Weight", 1, gru_unit_shape, lod_rnn_macs)
-ROW(lstm, "Weight", 1, lstm_shape, lod_rnn_macs)
-ROW(rnn, "WeightList", 0, rnn_shape, rnn_macs)
+#define ROW(op, slot, axis, rule, cost, run)              \
+    const struct qs_op qs_op_##op = {.name = #op,         \
+                                     .weight_slot = slot, \
+                                     .weight_axis = axis, \
+                                     .shape = rule,       \
+                                     .macs = cost,        \
+                                     .forward = run};
+ROW(cudnn_lstm, "WeightList", 0, rnn_shape, rnn_macs, NULL)
+ROW(gru, "Weight", 1, gru_shape, lod_rnn_macs, qs_fwd_gru)
+ROW(gru_unit, "Weight", 1, gru_unit_shape, lod_rnn_macs, qs_fwd_gru_unit)
+ROW(lstm, "Weight", 1, lstm_shape, lod_rnn_macs, qs_fwd_lstm)
+ROW(rnn, "WeightList", 0, rnn_shape, rnn_macs, qs_fwd_rnn)
 #undef ROW

@@ -2,7 +2,7 @@
 /* Reductions, cumulative sums, arg_max and the top k. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/forward.h"
 
 /* Marks the reduced axes; `all` when there are none named. */
 static enum qs_err
@@ -194,22 +194,23 @@ cumsum_shape(struct qs_infer *in)
     return qs_infer_set(in, "Out", 0, x->dtype, 1, &n);
 }
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(arg_max, arg_shape)
-ROW(arg_min, arg_shape)
-ROW(argsort, argsort_shape)
-ROW(cumsum, cumsum_shape)
-ROW(frobenius_norm, reduce_shape)
-ROW(logsumexp, logsumexp_shape)
-ROW(mean, mean_shape)
-ROW(p_norm, p_norm_shape)
-ROW(reduce_all, reduce_test_shape)
-ROW(reduce_any, reduce_test_shape)
-ROW(reduce_max, reduce_shape)
-ROW(reduce_mean, reduce_shape)
-ROW(reduce_min, reduce_shape)
-ROW(reduce_prod, reduce_shape)
-ROW(reduce_sum, reduce_shape)
-ROW(top_k, top_k_shape)
-ROW(top_k_v2, top_k_shape)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(arg_max, arg_shape, NULL)
+ROW(arg_min, arg_shape, NULL)
+ROW(argsort, argsort_shape, NULL)
+ROW(cumsum, cumsum_shape, NULL)
+ROW(frobenius_norm, reduce_shape, qs_fwd_reduce)
+ROW(logsumexp, logsumexp_shape, NULL)
+ROW(mean, mean_shape, qs_fwd_mean)
+ROW(p_norm, p_norm_shape, qs_fwd_p_norm)
+ROW(reduce_all, reduce_test_shape, qs_fwd_reduce)
+ROW(reduce_any, reduce_test_shape, qs_fwd_reduce)
+ROW(reduce_max, reduce_shape, qs_fwd_reduce)
+ROW(reduce_mean, reduce_shape, qs_fwd_reduce)
+ROW(reduce_min, reduce_shape, qs_fwd_reduce)
+ROW(reduce_prod, reduce_shape, qs_fwd_reduce)
+ROW(reduce_sum, reduce_shape, qs_fwd_reduce)
+ROW(top_k, top_k_shape, NULL)
+ROW(top_k_v2, top_k_shape, NULL)
 #undef ROW

@@ -95,12 +95,12 @@ qs_window_out(const struct qs_infer *in, const struct qs_window *w, int64_t size
         return err;
     const int64_t padded = size + w->pad_before + w->pad_after;
     const int64_t reach = w->dilation * (w->kernel - 1) + 1;
-    if (reach > padded)
+    *out = (padded - reach + (ceil_mode ? w->stride - 1 : 0)) / w->stride + 1;
+    if (padded < 1 || *out < 1)
         return qs_infer_fail(in,
                              _("a kernel that covers %" PRId64
                                " does not fit in an input of %" PRId64 " with its padding"),
                              reach, padded);
-    *out = (padded - reach + (ceil_mode ? w->stride - 1 : 0)) / w->stride + 1;
     return QS_OK;
 }
 
@@ -183,7 +183,7 @@ qs_broadcast(const struct qs_infer *in, const struct qs_shape *x, const struct q
         /* an axis of the program: trailing ones of the smaller side do not count */
         while (small.n > 0 && small.d[small.n - 1] == 1)
             small.n--;
-        if (axis < 0 || axis + small.n > big->n)
+        if (axis < 0 || axis > big->n - small.n)
             return qs_infer_fail(in, _("axis %" PRId64 " does not fit %d and %d dimensions"), axis,
                                  x->n, y->n);
         at = (int)axis;
@@ -192,7 +192,7 @@ qs_broadcast(const struct qs_infer *in, const struct qs_shape *x, const struct q
         const int64_t a = big->d[i], b = dim_at(&small, i - at);
         if (a != b && a != 1 && b != 1)
             return qs_infer_fail(
-                in, _("sizes %" PRId64 " and %" PRId64 " of dimension %d can not be broadcast"), a,
+                in, _("sizes %" PRId64 " and %" PRId64 " of dimension %d cannot be broadcast"), a,
                 b, i);
         out[i] = a == 1 ? b : a;
     }

@@ -33,7 +33,9 @@ struct qs_window {
     int64_t kernel, stride, dilation, pad_before, pad_after;
 };
 enum qs_err qs_window_check(const struct qs_infer *in, const struct qs_window *w) QS_MUST_CHECK;
-/* floor (or ceil) ((size + pads - dilation*(kernel-1) - 1) / stride) + 1. */
+/* (size + pads - dilation*(kernel-1) - 1) / stride + 1, or with stride - 1 added before the
+ * division. The division truncates as Paddle's does: a kernel may stick out by less than the
+ * stride. */
 enum qs_err qs_window_out(const struct qs_infer *in, const struct qs_window *w, int64_t size,
                           bool ceil_mode, int64_t *out) QS_MUST_CHECK;
 /* Reads strides, dilations and paddings (with padding_algorithm) for an image of h x w and sets

@@ -120,5 +120,9 @@ for name, folder in list(pf.models(shared)) + extra:
             lite(name, folder)
     except Exception as e:  # noqa: BLE001  (one model must not hide the others)
         report(False, f"{name}: {type(e).__name__}", e)
+# Programs of Paddle 3, which Paddle 2.6 does not read: what qslim makes of them.
+for name in sorted(os.listdir(os.path.join(shared, "models"))):
+    if name.startswith("pir_") and opt != "-" and (not only or name in only):
+        lite(name, os.path.join(shared, "models", name))
 print(f"1..{n}")
 sys.exit(failed != 0)

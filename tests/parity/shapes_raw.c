@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For shapes.py: prints the inferred shapes of a model. shapes_raw MODEL [NAME=1,3,224,224 ...]
  * writes "input NAME DTYPE DIMS" lines, "var NAME DIMS" for block 0, "node TYPE" for each node
- * without known shapes, and "macs N"; fields are separated by tabs, DIMS is like 1x3x224x224. */
+ * without known shapes, "macs N", "version N"; fields are separated by tabs, DIMS is like
+ * 1x3x224x224. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -34,6 +35,7 @@ print_all(const struct qs_model *m, const struct qs_shapes *s)
             if (!s->node[b][i].known)
                 printf("node\t%s\n", m->block[b].node[i].type);
     printf("macs\t%" PRId64 "\n", s->macs);
+    printf("version\t%" PRId64 "\n", m->version);
     if (s->assumed)
         printf("assumed\t%s\n", s->assumed);
 }

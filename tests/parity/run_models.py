@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares every tensor that `qslim run --all` computes with Paddle's.
+
+    tests/parity/run_models.py QSLIM WORK_FOLDER MODEL[,NAME=1x3x224x224]...
+
+Inputs are random and fixed by a seed; shapes that are not given are those `qslim info` assumes. A
+model without parameters gets random ones: give the folder that fill_weights.py wrote. Floats must
+agree to a relative L2 error of 1e-5 for each tensor, integers exactly. Prints TAP, with a line of
+counts and the worst tensors for each model. Needs paddle 2.6."""
+import json
+import os
+import re
+import subprocess
+import sys
+
+import paddle_files as pf
+import numpy as np
+
+BOUND = 1e-5
+SIDE = {"XShape", "Mask", "SavedMean", "SavedVariance", "MeanOut", "VarianceOut", "Reserve", "DropoutState",
+        "ReserveSpace", "BatchGate", "BatchCellPreAct", "BatchHidden", "BatchResetHiddenPrev", "MidOut",
+        "StepScopes", "OutState", "OutAccum", "Norm", "Mean", "Variance", "Scope"}
+TYPE = {"float32": np.float32, "int64": np.int64, "int32": np.int32, "bool": np.bool_}
+
+
+def call(qslim, *arg):
+    r = subprocess.run([qslim, *arg, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if r.returncode:
+        raise RuntimeError(r.stderr.strip() or "exit status %d" % r.returncode)
+    return json.loads(r.stdout)
+
+
+def make_inputs(qslim, model, shapes):
+    """{name: array}; images in 0..1, ids small, sizes and scales as detection models expect."""
+    rng = np.random.default_rng(7)
+    info = call(qslim, "info", model, *sum((["--shape", s.replace("x", ",")] for s in shapes), []))
+    given = {s.split("=")[0]: s.split("=")[1] for s in shapes}
+    assumed = dict(re.findall(r"(\S+) ((?:\d+x)*\d+)", info["assumed_shapes"] or ""))
+    feed = {}
+    for i in info["inputs"]:
+        text = given.get(i["name"]) or assumed.get(i["name"])
+        dims = [int(d) for d in text.split("x")] if text else i["dims"]
+        kind = TYPE[i["dtype"]]
+        value = rng.random(dims) if kind == np.float32 else rng.integers(1, 9, dims)
+        if i["name"] == "im_shape":
+            value = np.array([[320, 320]])
+        if i["name"] == "scale_factor":
+            value = np.ones(dims)
+        feed[i["name"]] = value.astype(kind)
+    return feed
+
+
+def theirs(model, feed):
+    """The tensors of the main block after a run."""
+    import paddle
+    paddle.enable_static()
+    program, params = pf.files(model)
+    exe = paddle.static.Executor(paddle.CPUPlace())
+    scope = paddle.static.Scope()
+    with paddle.static.scope_guard(scope):
+        prog, _, fetches = paddle.static.load_inference_model(
+            os.path.dirname(program), exe, model_filename=os.path.basename(program),
+            params_filename=params and os.path.basename(params))
+        block = prog.global_block()
+        want, made_by = [], {}
+        for op in block.ops:
+            for slot in op.output_names:
+                for name in op.output(slot):
+                    keep = op.type not in ("feed", "fetch") and slot not in SIDE and block.has_var(name)
+                    if keep and not block.var(name).persistable:
+                        want.append(name)
+                        made_by[name] = op.type
+        for name in want:
+            block.var(name).persistable = True
+        # old programs declare boxes or labels with a level of sequence
+        exe.run(prog, feed=feed, fetch_list=[], return_numpy=False)
+        got = {}
+        for name in dict.fromkeys(want):
+            try:
+                got[name] = np.array(scope.find_var(name).get_tensor())
+            except Exception:  # holds no tensor
+                pass
+        return got, made_by, [f.name for f in fetches]
+
+
+def error(a, b):
+    if a.shape != b.shape and a.size == b.size and a.size <= 1:
+        a = a.reshape(b.shape)  # 0-D or [1]
+    if a.shape != b.shape:
+        return np.inf
+    if a.dtype.kind != "f" or b.dtype.kind != "f":
+        return 0.0 if np.array_equal(a, b) else np.inf
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    d = np.where(same, 0, np.where(same, 0, a) - np.where(same, 0, b))
+    norm = np.linalg.norm(np.where(np.isfinite(b), b, 0))
+    return float(np.linalg.norm(d) / max(norm, 1e-30)) if d.any() else 0.0
+
+
+def compare(qslim, work, item):
+    model, *shapes = item.split(",")
+    folder = os.path.join(work, os.path.basename(model.rstrip("/")))
+    os.makedirs(folder, exist_ok=True)
+    feed = make_inputs(qslim, model, shapes)
+    arg = []
+    for k, (name, value) in enumerate(feed.items()):
+        file = os.path.join(folder, "input%d.npy" % k)
+        np.save(file, value)
+        arg += ["--input", "%s=%s" % (name, file)]
+    done = call(qslim, "run", model, *arg, "--output", os.path.join(folder, "out"), "--all", "--force")
+    ours = {t["name"]: np.load(t["file"]) for t in done["outputs"]}
+    ref, made_by, outputs = theirs(model, feed)
+    errors = {n: error(ours[n], v) for n, v in ref.items() if n in ours}
+    missing = [n for n, v in ref.items() if n not in ours and v.size > 0]
+    bad = {n: e for n, e in errors.items() if not e <= BOUND}
+    worst = max(errors.values(), default=np.inf)
+    worst_output = max((errors[n] for n in outputs if n in errors), default=np.inf)
+    print("# %-32s %4d tensors, worst %.1e, outputs %.1e, %d beyond %g, %d missing %s; %.3f s, tensors %.1f MB" %
+          (os.path.basename(model.rstrip("/")), len(errors), worst, worst_output, len(bad), BOUND, len(missing),
+           missing[:4], done["seconds"], done["peak_bytes"] / 1e6))
+    for n, e in list(bad.items())[:6]:
+        print("#   %s of %s: %.2e, %s %s" % (n, made_by[n], e, ours[n].shape, ref[n].shape))
+    for file in os.listdir(os.path.join(folder, "out")):
+        os.remove(os.path.join(folder, "out", file))
+    return not bad and not missing
+
+
+def main():
+    qslim, work, *items = sys.argv[1:]
+    print("1..%d" % len(items))
+    failed = 0
+    for i, item in enumerate(items, 1):
+        try:
+            good = compare(os.path.abspath(qslim), work, item)
+        except Exception as e:  # one model must not hide the others
+            good = False
+            print("# %s" % (str(e).strip() or repr(e))[:600].replace("\n", "\n# "))
+        failed += not good
+        print("%s %d - every tensor of %s" % ("ok" if good else "not ok", i, os.path.basename(item)), flush=True)
+    sys.exit(failed != 0)
+
+
+main()

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# Key scripts and the screens they lead to: NAME.keys is pressed on the sample model at the size
+# in its line '# size: WxH' (80x24 without one), with the arguments in '# options: ...', and the
+# last screen is compared with NAME.screen. `make update-golden` writes the screens anew.
+. "${srcdir:-.}/tests/lib.sh"
+[ -x "$qslim" ] || skip_all "no program here"
+unset NO_COLOR
+
+# What changes from run to run: times, version, kernels of this machine.
+normalise() {
+    sed -E -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}/YYYY-MM-DD hh:mm/g' \
+        -e 's/[0-9]+\.[0-9]{2} s( |$)/N.NN s\1/g' \
+        -e '/^ . version /s/[0-9]+\.[0-9.]+/N/g'
+}
+
+for keys in "$top"/tests/ui/*.keys; do
+    name=${keys##*/}
+    name=${name%.keys}
+    size=$(sed -n 's/^# size: *//p' "$keys")
+    options=$(sed -n 's/^# options: *//p' "$keys")
+    mkdir -p "$tmp/$name"
+    cp -R "$sample/digits" "$tmp/$name/digits"
+    chmod -R u+w "$tmp/$name"
+    # shellcheck disable=SC2086
+    if ! (cd "$tmp/$name" && HOME=$tmp/$name QSLIM_DB=$tmp/$name/runs.db "$qslim" tui ${options:-digits} \
+        --script "$keys" --size "${size:-80x24}" --save-screen screen) >"$tmp/out" 2>&1; then
+        fail "$name"
+        diag "$(cat "$tmp/out")"
+        continue
+    fi
+    normalise <"$tmp/$name/screen" >"$tmp/$name/normal"
+    if [ -n "$UPDATE" ]; then
+        cp "$tmp/$name/normal" "$top/tests/ui/$name.screen"
+    fi
+    if cmp -s "$tmp/$name/normal" "$top/tests/ui/$name.screen"; then
+        pass "$name"
+    else
+        fail "$name"
+        diag "$(diff "$top/tests/ui/$name.screen" "$tmp/$name/normal")"
+    fi
+done
+done_testing

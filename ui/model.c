@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ui/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "model/op.h"
+
+/* The slot of its weight when the operator has one, else the first parameter it reads that is no
+ * bias, else any. */
+static int
+layer_of_node(const struct ui_model *m, const struct qs_node *node)
+{
+    const struct qs_layers *l = m->opened->layers;
+    int any = -1, better = -1;
+    if (node->op && node->op->weight_slot) {
+        const int32_t var = qs_node_input(node, node->op->weight_slot, 0);
+        if (var >= 0 && m->layer_of_var[var] >= 0)
+            return m->layer_of_var[var];
+    }
+    for (int s = 0; s < node->n_in; s++)
+        for (int i = 0; i < node->in[s].n; i++) {
+            const int layer = node->in[s].var[i] >= 0 ? m->layer_of_var[node->in[s].var[i]] : -1;
+            if (layer < 0)
+                continue;
+            any = any < 0 ? layer : any;
+            if (better < 0 && !l->layer[layer].secondary)
+                better = layer;
+        }
+    return better >= 0 ? better : any;
+}
+
+static void
+list_ops(struct ui_model *m)
+{
+    const struct qs_model *model = m->opened->model;
+    int n = 0;
+    for (int b = 0; b < model->n_block; b++)
+        n += model->block[b].n_node;
+    m->op = qs_xcalloc((size_t)n + 1, sizeof(*m->op));
+    m->first_op = qs_xcalloc((size_t)model->n_block + 1, sizeof(*m->first_op));
+    for (int b = 0; b < model->n_block; b++) {
+        m->first_op[b] = m->n_ops;
+        for (int i = 0; i < model->block[b].n_node; i++) {
+            m->op[m->n_ops] = (struct ui_op){b, i, -1, m->n_ops + 1};
+            m->op[m->n_ops++].layer = layer_of_node(m, &model->block[b].node[i]);
+        }
+    }
+}
+
+/* "folder/model.pdmodel" as "folder" when the file has a common name, else as the file. */
+static char *
+short_name(const char *path)
+{
+    static const char *const common[] = {"model.pdmodel", "inference.pdmodel", "__model__",
+                                         "inference.json"};
+    const char *base = strrchr(path, '/');
+    base = base ? base + 1 : path;
+    for (size_t i = 0; i < QS_LEN(common); i++) {
+        const char *folder = base - 1;
+        if (strcmp(base, common[i]) != 0 || base - path < 2)
+            continue;
+        while (folder > path && folder[-1] != '/')
+            folder--;
+        return strndup(folder, (size_t)(base - 1 - folder));
+    }
+    return strdup(base);
+}
+
+struct ui_model *
+ui_model_new(struct qs_opened *o)
+{
+    struct ui_model *m = qs_xcalloc(1, sizeof(*m));
+    m->refs = 1;
+    m->opened = o;
+    m->name = short_name(o->path);
+    m->layer_of_var = qs_xmalloc(((size_t)o->model->n_var + 1) * sizeof(*m->layer_of_var));
+    for (int i = 0; i < o->model->n_var; i++)
+        m->layer_of_var[i] = -1;
+    for (int i = 0; i < o->layers->n; i++)
+        m->layer_of_var[o->layers->layer[i].var] = i;
+    m->have_stats = qs_xcalloc((size_t)o->layers->n + 1, sizeof(*m->have_stats));
+    list_ops(m);
+    return m;
+}
+
+struct ui_model *
+ui_model_ref(struct ui_model *m)
+{
+    if (m)
+        m->refs++;
+    return m;
+}
+
+void
+ui_model_unref(struct ui_model *m)
+{
+    if (!m || --m->refs > 0)
+        return;
+    for (int b = 0; b <= UI_MOST_BITS; b++) {
+        free(m->sqnr[b].per_tensor);
+        free(m->sqnr[b].per_channel);
+    }
+    qs_decisions_free(m->decisions);
+    free(m->op);
+    free(m->first_op);
+    free(m->layer_of_var);
+    free(m->have_stats);
+    free(m->name);
+    qs_app_close(m->opened);
+    free(m);
+}
+
+static struct qs_decisions *
+decide(const struct ui_model *m, const struct qs_plan *plan, char *why, size_t why_cap)
+{
+    struct qs_ctx cx;
+    struct qs_decisions *d = NULL;
+    const struct qs_opened *o = m->opened;
+    qs_ctx_init(&cx);
+    enum qs_err err = qs_plan_check(&cx, plan);
+    if (!err)
+        err = qs_decide(&cx, o->model, o->edges, o->layers, plan, &d);
+    snprintf(why, why_cap, "%s", err ? qs_message(&cx) : "");
+    return err ? NULL : d;
+}
+
+static void
+judge(struct ui_model *m, const struct qs_plan *plan, int target, struct ui_verdict *v)
+{
+    struct qs_plan other;
+    qs_plan_copy(&other, plan);
+    other.target = target;
+    struct qs_decisions *d = decide(m, &other, v->why, sizeof(v->why));
+    v->accepted = d != NULL;
+    if (d) {
+        v->n_integer = d->n_integer;
+        v->n_simulated = d->n_simulated;
+        v->params_after = d->params_after;
+    }
+    qs_decisions_free(d);
+    qs_plan_release(&other);
+}
+
+void
+ui_model_decide(struct ui_model *m, const struct qs_plan *plan)
+{
+    const struct qs_opt *target = qs_opts_find(qs_plan_opts, qs_n_plan_opts, "target", 6);
+    qs_decisions_free(m->decisions);
+    m->decisions = decide(m, plan, m->why, sizeof(m->why));
+    m->n_verdicts = 0;
+    for (int t = 0; target && target->choices[t] && t < UI_MOST_TARGETS; t++) {
+        struct ui_verdict *v = &m->verdict[m->n_verdicts];
+        if (t == QS_TARGET_ANY)
+            continue;
+        *v = (struct ui_verdict){.name = target->choices[t]};
+        judge(m, plan, t, v);
+        m->n_verdicts++;
+    }
+}
+
+const struct qs_node *
+ui_model_node(const struct ui_model *m, int op)
+{
+    return &m->opened->model->block[m->op[op].block].node[m->op[op].node];
+}
+
+int
+ui_model_op_at(const struct ui_model *m, struct qs_ref ref)
+{
+    if (ref.block < 0 || ref.block >= m->opened->model->n_block)
+        return -1;
+    return m->first_op[ref.block] + ref.node;
+}
+
+const char *
+ui_layer_name(const struct ui_model *m, int layer)
+{
+    return m->opened->model->var[m->opened->layers->layer[layer].var].name;
+}
+
+int
+ui_model_find_layer(const struct ui_model *m, const char *name)
+{
+    for (int i = 0; i < m->opened->layers->n; i++)
+        if (strcmp(ui_layer_name(m, i), name) == 0)
+            return i;
+    return -1;
+}
+
+int
+ui_layer_op(const struct ui_model *m, int layer)
+{
+    return ui_model_op_at(m, m->opened->layers->layer[layer].user);
+}
+
+const struct qs_layer_stats *
+ui_layer_stats(const struct ui_model *m, int layer)
+{
+    if (layer < 0 || !m->have_stats[layer] || !m->opened->layers->layer[layer].stats.valid)
+        return NULL;
+    return &m->opened->layers->layer[layer].stats;
+}
+
+const struct qs_decision *
+ui_layer_decision(const struct ui_model *m, int layer)
+{
+    return m->decisions && layer >= 0 && layer < m->decisions->n ? &m->decisions->layer[layer]
+                                                                 : NULL;
+}
+
+double
+ui_layer_sqnr(const struct ui_model *m, int layer)
+{
+    const struct qs_decision *d = ui_layer_decision(m, layer);
+    if (!d || d->bits < 2 || d->bits > UI_MOST_BITS || !m->sqnr[d->bits].ready)
+        return NAN;
+    const struct ui_sqnr *s = &m->sqnr[d->bits];
+    return d->axis >= 0 ? s->per_channel[layer] : s->per_tensor[layer];
+}
+
+void
+ui_plan_init(struct ui_plan *p)
+{
+    *p = (struct ui_plan){0};
+    qs_plan_init(&p->now);
+}
+
+static void
+clear_plans(struct qs_plan **list, int *n)
+{
+    for (int i = 0; i < *n; i++)
+        qs_plan_release(&(*list)[i]);
+    free(*list);
+    *list = NULL;
+    *n = 0;
+}
+
+void
+ui_plan_release(struct ui_plan *p)
+{
+    qs_plan_release(&p->now);
+    clear_plans(&p->undo, &p->n_undo);
+    clear_plans(&p->redo, &p->n_redo);
+}
+
+static void
+push_plan(struct qs_plan **list, int *n, const struct qs_plan *plan)
+{
+    enum { MOST_UNDO = 500 };
+    if (*n == MOST_UNDO) {
+        qs_plan_release(&(*list)[0]);
+        memmove(*list, *list + 1, (size_t)(MOST_UNDO - 1) * sizeof(**list));
+        (*n)--;
+    }
+    *list = qs_xrealloc(*list, (size_t)(*n + 1) * sizeof(**list));
+    qs_plan_copy(&(*list)[(*n)++], plan);
+}
+
+void
+ui_plan_keep(struct ui_plan *p)
+{
+    clear_plans(&p->redo, &p->n_redo);
+    push_plan(&p->undo, &p->n_undo, &p->now);
+}
+
+void
+ui_plan_forget(struct ui_plan *p)
+{
+    if (p->n_undo == 0)
+        return;
+    qs_plan_release(&p->now);
+    p->now = p->undo[--p->n_undo];
+}
+
+static bool
+step(struct ui_plan *p, struct qs_plan *from, int *n_from, struct qs_plan **to, int *n_to)
+{
+    if (*n_from == 0)
+        return false;
+    push_plan(to, n_to, &p->now);
+    qs_plan_release(&p->now);
+    p->now = from[--*n_from];
+    return true;
+}
+
+bool
+ui_plan_undo(struct ui_plan *p)
+{
+    return step(p, p->undo, &p->n_undo, &p->redo, &p->n_redo);
+}
+
+bool
+ui_plan_redo(struct ui_plan *p)
+{
+    return step(p, p->redo, &p->n_redo, &p->undo, &p->n_undo);
+}
+
+char *
+ui_rule_pattern(const char *weight)
+{
+    struct qs_str out;
+    qs_str_init(&out);
+    for (const char *p = weight; *p; p++) {
+        if (strchr("*?[\\", *p))
+            qs_str_add(&out, "\\");
+        qs_str_addn(&out, p, 1);
+    }
+    return out.s;
+}
+
+/* The pattern of rule "PATTERN=what" ends at its last '='. */
+static bool
+rule_is_for(const char *rule, const char *pattern)
+{
+    const char *eq = strrchr(rule, '=');
+    const size_t n = strlen(pattern);
+    return eq && (size_t)(eq - rule) == n && memcmp(rule, pattern, n) == 0;
+}
+
+void
+ui_plan_drop_rule_at(struct qs_plan *plan, int i)
+{
+    free(plan->layer.v[i]);
+    plan->layer.n--;
+    memmove(plan->layer.v + i, plan->layer.v + i + 1,
+            (size_t)(plan->layer.n - i) * sizeof(*plan->layer.v));
+}
+
+bool
+ui_plan_drop_rules(struct qs_plan *plan, const char *pattern)
+{
+    const int before = plan->layer.n;
+    for (int i = plan->layer.n - 1; i >= 0; i--)
+        if (rule_is_for(plan->layer.v[i], pattern))
+            ui_plan_drop_rule_at(plan, i);
+    return plan->layer.n < before;
+}
+
+void
+ui_plan_add_rule(struct qs_plan *plan, const char *pattern, const char *what)
+{
+    char *rule = qs_xasprintf("%s=%s", pattern, what);
+    ui_plan_drop_rules(plan, pattern);
+    qs_strv_add(&plan->layer, rule);
+    free(rule);
+}
+
+bool
+ui_plan_has_rule(const struct qs_plan *plan, const char *pattern, const char *what)
+{
+    for (int i = 0; i < plan->layer.n; i++)
+        if (rule_is_for(plan->layer.v[i], pattern) &&
+            strcmp(strrchr(plan->layer.v[i], '=') + 1, what) == 0)
+            return true;
+    return false;
+}
+
+void
+ui_plan_toggle_op(struct qs_plan *plan, const char *type)
+{
+    const bool on = plan->op_types && qs_in_list(plan->op_types, type);
+    struct qs_str out;
+    qs_str_init(&out);
+    char *copy = qs_xstrdup(plan->op_types ? plan->op_types : ""), *rest = copy, *name;
+    while ((name = strsep(&rest, ",")))
+        if (*name && strcmp(name, type) != 0)
+            qs_str_printf(&out, "%s%s", out.n ? "," : "", name);
+    if (!on)
+        qs_str_printf(&out, "%s%s", out.n ? "," : "", type);
+    free(copy);
+    free(plan->op_types);
+    plan->op_types = qs_str_take(&out);
+}

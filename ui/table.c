@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ui/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+
+void
+ui_table_init(struct ui_table *t, const struct ui_column *col, int n_col, void *arg)
+{
+    *t = (struct ui_table){.col = col, .n_col = n_col, .n_frozen = 1, .arg = arg, .sort = -1};
+    t->range_from = -1;
+}
+
+static void
+release_match(struct ui_match *m)
+{
+    free(m->text);
+    qs_pattern_free(m->pattern);
+    *m = (struct ui_match){0};
+}
+
+void
+ui_table_release(struct ui_table *t)
+{
+    free(t->order);
+    free(t->mark);
+    release_match(&t->filter);
+    release_match(&t->search);
+    *t = (struct ui_table){0};
+}
+
+int64_t
+ui_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void
+ui_table_cell_text(const struct ui_table *t, int column, int row, struct qs_str *out)
+{
+    t->col[column].text(&t->col[column], t->arg, row, out);
+}
+
+static bool
+row_matches(const struct ui_table *t, const struct ui_match *m, int row, struct qs_str *text)
+{
+    for (int c = 0; c < t->n_col; c++) {
+        qs_str_clear(text);
+        ui_table_cell_text(t, c, row, text);
+        if (m->pattern ? qs_pattern_match(m->pattern, text->s) : !!strcasestr(text->s, m->text))
+            return true;
+    }
+    return false;
+}
+
+static int
+compare_text(const struct ui_table *t, int a, int b)
+{
+    struct qs_str sa, sb;
+    qs_str_init(&sa);
+    qs_str_init(&sb);
+    ui_table_cell_text(t, t->sort, a, &sa);
+    ui_table_cell_text(t, t->sort, b, &sb);
+    const int c = strcmp(sa.s, sb.s);
+    qs_str_release(&sa);
+    qs_str_release(&sb);
+    return c;
+}
+
+static int
+compare_rows(const void *pa, const void *pb, void *arg)
+{
+    const struct ui_table *t = arg;
+    const int a = *(const int *)pa, b = *(const int *)pb;
+    const struct ui_column *c = &t->col[t->sort];
+    int order = c->compare ? c->compare(c, t->arg, a, b) : compare_text(t, a, b);
+    if (t->reverse && order != UI_LAST && order != -UI_LAST)
+        order = -order;
+    return order ? order : (a > b) - (a < b);
+}
+
+static void
+clamp_cursor(struct ui_table *t)
+{
+    if (t->cursor >= t->n_shown)
+        t->cursor = t->n_shown - 1;
+    if (t->cursor < 0)
+        t->cursor = 0;
+    if (t->range_from >= t->n_shown)
+        t->range_from = -1;
+}
+
+int
+ui_table_row(const struct ui_table *t)
+{
+    return t->cursor >= 0 && t->cursor < t->n_shown ? t->order[t->cursor] : -1;
+}
+
+bool
+ui_table_go(struct ui_table *t, int row)
+{
+    for (int i = 0; i < t->n_shown; i++)
+        if (t->order[i] == row) {
+            t->cursor = i;
+            return true;
+        }
+    return false;
+}
+
+static int
+compare_int(const void *a, const void *b)
+{
+    return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
+}
+
+static void
+sort_now(struct ui_table *t)
+{
+    const int row = ui_table_row(t);
+    t->stale = false;
+    if (t->sort >= 0)
+        qsort_r(t->order, (size_t)t->n_shown, sizeof(int), compare_rows, t);
+    else
+        qsort(t->order, (size_t)t->n_shown, sizeof(int), compare_int);
+    if (row >= 0)
+        ui_table_go(t, row);
+}
+
+void
+ui_table_refresh(struct ui_table *t)
+{
+    t->stale = true;
+}
+
+void
+ui_table_refilter(struct ui_table *t)
+{
+    const int row = ui_table_row(t);
+    t->scan = 0;
+    t->n_shown = 0;
+    t->range_from = -1;
+    ui_table_work(t, ui_now_ms() + 8);
+    sort_now(t);
+    if (row < 0 || !ui_table_go(t, row))
+        t->cursor = 0;
+    clamp_cursor(t);
+}
+
+bool
+ui_table_work(struct ui_table *t, int64_t deadline_ms)
+{
+    enum { ROWS_PER_LOOK = 64 };
+    struct qs_str text;
+    if (t->scan >= t->n_rows)
+        return false;
+    qs_str_init(&text);
+    while (t->scan < t->n_rows) {
+        if (t->filter.text && t->scan % ROWS_PER_LOOK == 0 && ui_now_ms() > deadline_ms)
+            break;
+        const int row = t->scan++;
+        if (t->hidden && t->hidden(t->arg, row))
+            continue;
+        if (!t->filter.text || row_matches(t, &t->filter, row, &text))
+            t->order[t->n_shown++] = row;
+    }
+    qs_str_release(&text);
+    t->stale = true;
+    return t->scan < t->n_rows;
+}
+
+void
+ui_table_set_rows(struct ui_table *t, int n_rows)
+{
+    t->n_rows = n_rows;
+    t->order = qs_xrealloc(t->order, (size_t)(n_rows + 1) * sizeof(*t->order));
+    t->mark = qs_xrealloc(t->mark, (size_t)n_rows + 1);
+    memset(t->mark, 0, (size_t)n_rows + 1);
+    t->n_marked = 0;
+    t->n_shown = 0;
+    t->cursor = t->top = 0;
+    t->range_from = -1;
+    ui_table_refilter(t);
+}
+
+int *
+ui_table_chosen(const struct ui_table *t, int *n)
+{
+    int *chosen = qs_xmalloc((size_t)(t->n_marked + 1) * sizeof(*chosen));
+    *n = 0;
+    for (int i = 0; i < t->n_shown; i++)
+        if (t->mark[t->order[i]])
+            chosen[(*n)++] = t->order[i];
+    if (*n == 0 && ui_table_row(t) >= 0)
+        chosen[(*n)++] = ui_table_row(t);
+    return chosen;
+}
+
+void
+ui_table_sort_by(struct ui_table *t, int column)
+{
+    t->reverse = column == t->sort && !t->reverse;
+    t->sort = column;
+    sort_now(t);
+}
+
+int
+ui_table_find_column(const struct ui_table *t, const char *name)
+{
+    for (int c = 0; c < t->n_col; c++)
+        if (strcmp(t->col[c].name, name) == 0)
+            return c;
+    return -1;
+}
+
+static bool
+set_match(struct ui_match *m, const char *text, char *why)
+{
+    const size_t n = text ? strlen(text) : 0;
+    const bool regex = n > 1 && text[0] == '/' && text[n - 1] == '/';
+    struct qs_pattern *p = NULL;
+    if (n && (regex || strpbrk(text, "*?[")) && !(p = qs_pattern_new(text, why, 128)))
+        return false;
+    release_match(m);
+    m->pattern = p;
+    m->text = n ? qs_xstrdup(text) : NULL;
+    return true;
+}
+
+bool
+ui_table_set_filter(struct ui_table *t, const char *text, char *why)
+{
+    if (!set_match(&t->filter, text, why))
+        return false;
+    ui_table_refilter(t);
+    return true;
+}
+
+bool
+ui_table_set_search(struct ui_table *t, const char *text, char *why)
+{
+    return set_match(&t->search, text, why);
+}
+
+bool
+ui_table_search(struct ui_table *t, int step)
+{
+    struct qs_str text;
+    bool found = false;
+    if (!t->search.text || t->n_shown == 0)
+        return false;
+    qs_str_init(&text);
+    for (int i = 1; i <= t->n_shown && !found; i++) {
+        const int at = ((t->cursor + step * i) % t->n_shown + t->n_shown) % t->n_shown;
+        if (row_matches(t, &t->search, t->order[at], &text)) {
+            t->cursor = at;
+            found = true;
+        }
+    }
+    qs_str_release(&text);
+    return found;
+}
+
+static void
+set_mark(struct ui_table *t, int position, bool on)
+{
+    uint8_t *mark = &t->mark[t->order[position]];
+    t->n_marked += on - *mark;
+    *mark = on;
+}
+
+static void
+mark_range(struct ui_table *t)
+{
+    if (t->range_from < 0) {
+        t->range_from = t->cursor;
+        return;
+    }
+    const int lo = t->range_from < t->cursor ? t->range_from : t->cursor;
+    const int hi = t->range_from < t->cursor ? t->cursor : t->range_from;
+    for (int i = lo; i <= hi && i < t->n_shown; i++)
+        set_mark(t, i, true);
+    t->range_from = -1;
+}
+
+static void
+mark_all(struct ui_table *t)
+{
+    bool all = true;
+    for (int i = 0; i < t->n_shown; i++)
+        all = all && t->mark[t->order[i]];
+    for (int i = 0; i < t->n_shown; i++)
+        set_mark(t, i, !all);
+}
+
+static void
+sort_step(struct ui_table *t, int step)
+{
+    /* -1, the order given, is one of the stops */
+    const int n = t->n_col + 1;
+    t->sort = (t->sort + 1 + step + n) % n - 1;
+    t->reverse = false;
+    sort_now(t);
+}
+
+static void
+mark_here(struct ui_table *t)
+{
+    if (t->cursor >= t->n_shown)
+        return;
+    set_mark(t, t->cursor, !t->mark[t->order[t->cursor]]);
+    t->cursor++;
+}
+
+bool
+ui_table_act(struct ui_table *t, enum ui_action act)
+{
+    const int page = t->body.h > 2 ? t->body.h - 2 : 1;
+    const struct {
+        enum ui_action act;
+        int cursor; /* new position */
+    } move[] = {
+        {UI_ACT_DOWN, t->cursor + 1},
+        {UI_ACT_UP, t->cursor - 1},
+        {UI_ACT_PAGE_DOWN, t->cursor + page},
+        {UI_ACT_PAGE_UP, t->cursor - page},
+        {UI_ACT_FIRST, 0},
+        {UI_ACT_LAST, t->n_shown - 1},
+    };
+    bool done = true;
+    for (size_t i = 0; i < QS_LEN(move); i++)
+        if (move[i].act == act) {
+            t->cursor = move[i].cursor;
+            clamp_cursor(t);
+            return true;
+        }
+    if (act == UI_ACT_RIGHT)
+        t->skip += t->skip < t->n_col - t->n_frozen - 1;
+    else if (act == UI_ACT_LEFT)
+        t->skip -= t->skip > 0;
+    else if (act == UI_ACT_MARK)
+        mark_here(t);
+    else if (act == UI_ACT_MARK_RANGE)
+        mark_range(t);
+    else if (act == UI_ACT_MARK_ALL)
+        mark_all(t);
+    else if (act == UI_ACT_SORT_NEXT)
+        sort_step(t, 1);
+    else if (act == UI_ACT_SORT_PREV)
+        sort_step(t, -1);
+    else if (act == UI_ACT_SORT_REVERSE && t->sort >= 0)
+        ui_table_sort_by(t, t->sort);
+    else
+        done = false;
+    clamp_cursor(t);
+    return done;
+}
+
+static bool
+click_title(struct ui_table *t, int x)
+{
+    for (int c = 0; c < t->n_col; c++)
+        if (t->col_w[c] && x >= t->col_x[c] && x <= t->col_x[c] + t->col_w[c]) {
+            ui_table_sort_by(t, c);
+            return true;
+        }
+    return true;
+}
+
+bool
+ui_table_mouse(struct ui_table *t, const struct ui_key *key, bool *enter)
+{
+    enum { WHEEL_ROWS = 3 };
+    const struct ui_rect *b = &t->body;
+    *enter = false;
+    if (key->x < b->x || key->x >= b->x + b->w || key->y < b->y || key->y >= b->y + b->h)
+        return false;
+    if (key->code == UI_KEY_WHEEL_UP || key->code == UI_KEY_WHEEL_DOWN) {
+        t->cursor += key->code == UI_KEY_WHEEL_UP ? -WHEEL_ROWS : WHEEL_ROWS;
+        clamp_cursor(t);
+        return true;
+    }
+    if (key->y == b->y)
+        return click_title(t, key->x);
+    const int at = t->top + key->y - b->y - 1;
+    if (at < t->n_shown) {
+        t->cursor = at;
+        *enter = key->code == UI_KEY_DOUBLE;
+    }
+    return true;
+}
+
+/* Width each column would like: of its title and of the rows on screen. */
+static int
+natural_width(const struct ui_table *t, int c, int rows)
+{
+    int most = ui_width(_(t->col[c].title));
+    struct qs_str text;
+    qs_str_init(&text);
+    for (int i = t->top; i < t->top + rows && i < t->n_shown; i++) {
+        qs_str_clear(&text);
+        ui_table_cell_text(t, c, t->order[i], &text);
+        const int w = ui_width(text.s);
+        most = w > most ? w : most;
+    }
+    qs_str_release(&text);
+    return most;
+}
+
+static int
+used_width(const struct ui_table *t)
+{
+    int used = 0;
+    for (int c = 0; c < t->n_col; c++)
+        used += t->col_w[c] ? t->col_w[c] + 1 : 0;
+    return used ? used - 1 : 0;
+}
+
+/* Takes away the columns that matter least until the rest fits. */
+static void
+drop_columns(struct ui_table *t, int w)
+{
+    while (used_width(t) > w) {
+        int worst = -1;
+        for (int c = 0; c < t->n_col; c++)
+            if (t->col_w[c] && t->col[c].drop > 0 &&
+                (worst < 0 || t->col[c].drop >= t->col[worst].drop))
+                worst = c;
+        if (worst < 0)
+            return;
+        t->col_w[worst] = 0;
+    }
+}
+
+/* What is left goes to the columns that need it, then to those that take anything. */
+static void
+widen_columns(struct ui_table *t, int w, int rows)
+{
+    int left = w - used_width(t);
+    for (int c = 0; c < t->n_col && left > 0; c++) {
+        if (!t->col_w[c] || !t->col[c].most)
+            continue;
+        int want = natural_width(t, c, rows);
+        want = want > t->col[c].most ? t->col[c].most : want;
+        const int more = want > t->col_w[c] ? want - t->col_w[c] : 0;
+        t->col_w[c] += more < left ? more : left;
+        left -= more < left ? more : left;
+    }
+    int n_open = 0;
+    for (int c = 0; c < t->n_col; c++)
+        n_open += t->col_w[c] && !t->col[c].most;
+    for (int c = 0; c < t->n_col && n_open && left > 0; c++)
+        if (t->col_w[c] && !t->col[c].most) {
+            const int share = left / n_open--;
+            t->col_w[c] += share;
+            left -= share;
+        }
+}
+
+static void
+lay_out(struct ui_table *t, struct ui_rect r)
+{
+    for (int c = 0; c < t->n_col; c++) {
+        const bool away = c >= t->n_frozen && c < t->n_frozen + t->skip;
+        t->col_w[c] = away ? 0 : t->col[c].least;
+    }
+    drop_columns(t, r.w - 1);
+    widen_columns(t, r.w - 1, r.h - 1);
+    int x = r.x + 1; /* the first column is for marks */
+    for (int c = 0; c < t->n_col; c++) {
+        t->col_x[c] = x;
+        x += t->col_w[c] ? t->col_w[c] + 1 : 0;
+    }
+}
+
+/* The width that is left on the screen when even the last column is wider than it. */
+static int
+clipped(const struct ui_table *t, int c, struct ui_rect r)
+{
+    const int right = r.x + r.w;
+    if (!t->col_w[c] || t->col_x[c] >= right)
+        return 0;
+    return t->col_x[c] + t->col_w[c] > right ? right - t->col_x[c] : t->col_w[c];
+}
+
+static void
+draw_titles(const struct ui_table *t, struct ui_screen *s, struct ui_rect r)
+{
+    for (int c = 0; c < t->n_col; c++) {
+        const int w = clipped(t, c, r);
+        const bool sorted = c == t->sort;
+        if (!w)
+            continue;
+        char title[128];
+        const char *arrow = !sorted      ? ""
+                            : s->utf8    ? (t->reverse ? "▼" : "▲")
+                            : t->reverse ? "v"
+                                         : "^";
+        snprintf(title, sizeof(title), "%s%s", arrow, _(t->col[c].title));
+        ui_put_cell(s, r.y, t->col_x[c], w, sorted ? UI_SORTED : UI_TITLE, t->col[c].right, title);
+    }
+}
+
+static void
+draw_row(const struct ui_table *t, struct ui_screen *s, struct ui_rect r, int y, int position)
+{
+    const int row = t->order[position];
+    struct qs_str text;
+    qs_str_init(&text);
+    ui_put_char(s, y, r.x, r.w, UI_TEXT, ' ', ' ');
+    if (t->mark[row])
+        ui_put_char(s, y, r.x, 1, UI_MARKED, '*', '*');
+    for (int c = 0; c < t->n_col; c++) {
+        const struct ui_column *col = &t->col[c];
+        const int w = clipped(t, c, r);
+        if (!w)
+            continue;
+        if (col->paint) {
+            col->paint(col, t->arg, row, s, (struct ui_rect){y, t->col_x[c], 1, w});
+            continue;
+        }
+        qs_str_clear(&text);
+        col->text(col, t->arg, row, &text);
+        const enum ui_item style = col->style ? col->style(col, t->arg, row) : UI_TEXT;
+        ui_put_cell(s, y, t->col_x[c], w, style, col->right, text.s);
+    }
+    qs_str_release(&text);
+}
+
+static bool
+in_range(const struct ui_table *t, int position)
+{
+    if (t->range_from < 0)
+        return false;
+    return (position >= t->range_from && position <= t->cursor) ||
+           (position <= t->range_from && position >= t->cursor);
+}
+
+static void
+draw_rows(struct ui_table *t, struct ui_screen *s, struct ui_rect r, bool focus)
+{
+    const int rows = r.h - 1;
+    for (int i = 0; i < rows && t->top + i < t->n_shown; i++) {
+        const int at = t->top + i;
+        if (at == t->cursor)
+            s->override = focus ? UI_SELECTED : UI_UNFOCUSED;
+        else if (in_range(t, at))
+            s->override = UI_UNFOCUSED;
+        draw_row(t, s, r, r.y + 1 + i, at);
+        s->override = -1;
+    }
+}
+
+void
+ui_table_draw(struct ui_table *t, struct ui_screen *s, struct ui_rect r, bool focus)
+{
+    t->body = r;
+    if (r.h <= 0 || r.w <= 0)
+        return;
+    if (t->stale)
+        sort_now(t);
+    clamp_cursor(t);
+    const int rows = r.h > 1 ? r.h - 1 : 1;
+    if (t->cursor < t->top)
+        t->top = t->cursor;
+    if (t->cursor >= t->top + rows)
+        t->top = t->cursor - rows + 1;
+    if (t->top > t->n_shown - rows)
+        t->top = t->n_shown > rows ? t->n_shown - rows : 0;
+    lay_out(t, r);
+    draw_titles(t, s, r);
+    draw_rows(t, s, r, focus);
+}
+
+void
+ui_table_status(const struct ui_table *t, struct qs_str *out)
+{
+    if (t->n_shown == t->n_rows)
+        qs_str_printf(out, _("%d rows"), t->n_rows);
+    else
+        qs_str_printf(out, _("%d of %d rows"), t->n_shown, t->n_rows);
+    if (t->filter.text)
+        qs_str_printf(out, _(", filter '%s'"), t->filter.text);
+    if (t->scan < t->n_rows)
+        qs_str_add(out, _(" (looking)"));
+    if (t->sort >= 0)
+        qs_str_printf(out, _(", by %s%s"), _(t->col[t->sort].title),
+                      t->reverse ? _(", largest first") : "");
+    if (t->n_marked)
+        qs_str_printf(out, _(", %d marked"), t->n_marked);
+    if (t->range_from >= 0)
+        qs_str_add(out, _(", marking a range"));
+    if (t->n_shown)
+        qs_str_printf(out, "  %d/%d", t->cursor + 1, t->n_shown);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values as the cells of tables show them. */
+#ifndef UI_TEXT_H
+#define UI_TEXT_H
+
+#include <stdint.h>
+
+#include "base/str.h"
+
+void ui_add_bytes(struct qs_str *out, int64_t bytes);
+void ui_add_count(struct qs_str *out, int64_t n);
+/* "2026-03-01 17:20", local time; seconds since 1970. */
+void ui_add_time(struct qs_str *out, double when);
+/* "0:07", "1:02:03". */
+void ui_add_seconds(struct qs_str *out, double seconds);
+/* "41.3", "inf"; NaN adds nothing. */
+void ui_add_decibel(struct qs_str *out, double db);
+/* A path relative to the working folder when it lies below it; points into `path`. */
+const char *ui_below_here(const char *path);
+/* Order of numbers; NaN, no value, is UI_LAST behind all (table.h). */
+int ui_compare(double a, double b);
+
+#endif

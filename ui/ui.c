@@ -1,0 +1,978 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ui/ui.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "ui/text.h"
+
+/* Signals become bytes in a pipe: the loop polls it beside the keys. */
+static int signal_pipe[2] = {-1, -1};
+
+static void
+on_signal(int sig)
+{
+    const int saved = errno;
+    const unsigned char byte = (unsigned char)sig;
+    ssize_t unused = write(signal_pipe[1], &byte, 1);
+    (void)unused;
+    errno = saved;
+}
+
+static const int handled[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT};
+
+static void
+catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&sa.sa_mask);
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+        return;
+    for (size_t i = 0; i < QS_LEN(handled); i++)
+        sigaction(handled[i], &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void
+release_signals(void)
+{
+    for (size_t i = 0; i < QS_LEN(handled); i++)
+        signal(handled[i], SIG_DFL);
+    close(signal_pipe[0]);
+    close(signal_pipe[1]);
+    signal_pipe[0] = signal_pipe[1] = -1;
+}
+
+static void
+take_signals(struct ui *ui)
+{
+    unsigned char sig;
+    while (signal_pipe[0] >= 0 && read(signal_pipe[0], &sig, 1) == 1) {
+        ui->dirty = true;
+        if (sig == SIGWINCH)
+            ui_screen_measure(ui->screen);
+        else if (sig == SIGTSTP)
+            ui_screen_suspend(ui->screen);
+        else if (sig != SIGCONT) {
+            ui->killed_by = sig;
+            ui->quit = true;
+        }
+    }
+}
+
+enum qs_err
+ui_init(struct qs_ctx *cx, struct ui *ui)
+{
+    *ui = (struct ui){.op = -1, .layer = -1, .dirty = true};
+    ui_plan_init(&ui->plan);
+    ui_prompt_init(&ui->prompt);
+    return qs_worker_new(cx, &ui->worker);
+}
+
+static void
+release_compare(struct ui *ui)
+{
+    for (int i = 0; i < ui->n_compare; i++)
+        qs_run_release(&ui->compare[i]);
+    free(ui->compare);
+}
+
+void
+ui_release(struct ui *ui)
+{
+    for (int v = 0; v < UI_N_VIEWS; v++)
+        if (ui->state[v])
+            ui_views[v].view->close(ui, ui->state[v]);
+    qs_worker_free(ui->worker);
+    for (int i = 0; i < ui->n_tasks; i++)
+        ui_task_free(ui->task[i]);
+    free(ui->task);
+    for (int i = 0; i < ui->n_log; i++)
+        free(ui->log[i].text);
+    free(ui->log);
+    free(ui->pending);
+    ui_look_free(ui->look);
+    ui_model_unref(ui->model);
+    ui_plan_release(&ui->plan);
+    ui_prompt_release(&ui->prompt);
+    qs_app_found_free(ui->found, ui->n_found);
+    qs_runs_release(&ui->runs);
+    release_compare(ui);
+    ui_config_release(&ui->config);
+}
+
+void
+ui_log(struct ui *ui, enum ui_item item, const char *text)
+{
+    enum { MOST_LINES = 5000 };
+    if (ui->n_log == MOST_LINES) {
+        free(ui->log[0].text);
+        memmove(ui->log, ui->log + 1, (MOST_LINES - 1) * sizeof(*ui->log));
+        ui->n_log--;
+    }
+    ui->log = qs_xrealloc(ui->log, (size_t)(ui->n_log + 1) * sizeof(*ui->log));
+    ui->log[ui->n_log++] = (struct ui_log_line){item, qs_xstrdup(text)};
+    ui_emit(ui, UI_EVENT_LOG);
+}
+
+void
+ui_say(struct ui *ui, enum ui_item item, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(ui->message, sizeof(ui->message), fmt, ap);
+    va_end(ap);
+    ui->message_item = item;
+    ui->dirty = true;
+    if (item != UI_DIM)
+        ui_log(ui, item, ui->message);
+}
+
+void
+ui_emit(struct ui *ui, enum ui_event ev)
+{
+    for (int v = 0; v < UI_N_VIEWS; v++)
+        if (ui->state[v] && ui_views[v].view->update)
+            ui_views[v].view->update(ui, ui->state[v], ev);
+    ui->dirty = true;
+}
+
+static void
+open_view(struct ui *ui, enum ui_view_id v)
+{
+    if (!ui->state[v])
+        ui->state[v] = ui_views[v].view->open(ui);
+    ui->view = v;
+    ui->dirty = true;
+}
+
+void
+ui_go(struct ui *ui, enum ui_view_id view)
+{
+    if (view == ui->view && ui->state[view])
+        return;
+    const int most = (int)QS_LEN(ui->back);
+    if (ui->state[ui->view]) {
+        if (ui->n_back == most)
+            memmove(ui->back, ui->back + 1, (size_t)(--ui->n_back) * sizeof(ui->back[0]));
+        ui->back[ui->n_back++] = ui->view;
+    }
+    open_view(ui, view);
+}
+
+static struct ui_table *
+focused_table(const struct ui *ui)
+{
+    const struct ui_view *v = ui_views[ui->view].view;
+    return v->table && ui->state[ui->view] ? v->table(ui->state[ui->view]) : NULL;
+}
+
+unsigned
+ui_where(const struct ui *ui)
+{
+    return 1U << ui->view | (focused_table(ui) ? UI_IN_LIST : 0U) | UI_IN_ALL;
+}
+
+bool
+ui_busy(const struct ui *ui)
+{
+    for (int i = 0; i < ui->n_tasks; i++)
+        if (!ui->task[i]->over && !ui->task[i]->quiet)
+            return true;
+    return false;
+}
+
+/* Actions that work in every view. */
+
+static void
+quit_now(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+    ui->quit = true;
+}
+
+static void
+act_quit(struct ui *ui, const char *arg)
+{
+    if (ui_busy(ui) && !(arg && strcmp(arg, "!") == 0))
+        ui_ask(ui, UI_PROMPT_YES_NO, _("a job is running; stop it and quit? (y/n) "), "", quit_now,
+               NULL);
+    else
+        ui->quit = true;
+}
+
+static void
+act_back(struct ui *ui, const char *arg)
+{
+    struct ui_table *t = focused_table(ui);
+    (void)arg;
+    if (t && t->range_from >= 0) {
+        t->range_from = -1;
+    } else if (t && t->filter.text) {
+        char why[128];
+        (void)ui_table_set_filter(t, NULL, why);
+    } else if (ui->n_back > 0) {
+        open_view(ui, ui->back[--ui->n_back]);
+    } else {
+        act_quit(ui, NULL);
+    }
+}
+
+static void
+run_command_line(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    ui_command(ui, text);
+}
+
+static void
+act_command(struct ui *ui, const char *arg)
+{
+    (void)arg;
+    ui_ask(ui, UI_PROMPT_COMMAND, ":", "", run_command_line, NULL);
+}
+
+static void
+act_pane(struct ui *ui, int step)
+{
+    const int n = UI_N_VIEWS;
+    ui_go(ui, (enum ui_view_id)(((int)ui->view + step + n) % n));
+}
+
+static void
+act_next_pane(struct ui *ui, const char *arg)
+{
+    (void)arg;
+    act_pane(ui, 1);
+}
+
+static void
+act_prev_pane(struct ui *ui, const char *arg)
+{
+    (void)arg;
+    act_pane(ui, -1);
+}
+
+static void
+act_theme(struct ui *ui, const char *arg)
+{
+    int theme = (ui->screen->theme + 1) % UI_N_THEMES;
+    for (int i = 0; arg && ui_theme_name[i]; i++)
+        if (strcmp(ui_theme_name[i], arg) == 0)
+            theme = i;
+    ui_screen_set_theme(ui->screen, (enum ui_theme)theme);
+    ui_config_set(&ui->config, "theme", ui_theme_name[theme]);
+    ui_redraw(ui->screen);
+}
+
+static void
+act_save_screen(struct ui *ui, const char *arg)
+{
+    struct qs_ctx cx;
+    qs_ctx_init(&cx);
+    ui_pump(ui);
+    ui_draw(ui);
+    if (ui_screen_save(&cx, ui->screen, arg) != QS_OK)
+        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
+}
+
+static void
+act_set(struct ui *ui, const char *arg)
+{
+    char name[64] = "";
+    int at = 0;
+    if (sscanf(arg, "%63s %n", name, &at) < 1 || at == 0)
+        at = (int)strlen(arg);
+    const struct qs_opt *opt = qs_opts_find(qs_plan_opts, qs_n_plan_opts, name, strlen(name));
+    if (!opt)
+        ui_say(ui, UI_BAD, _("the plan has no choice '%s'"), name);
+    else
+        ui_plan_set(ui, opt, arg + at);
+}
+
+static void
+act_open(struct ui *ui, const char *arg)
+{
+    ui_task_open(ui, arg);
+}
+
+static void
+act_wait(struct ui *ui, const char *arg)
+{
+    (void)arg;
+    ui_wait_idle(ui);
+}
+
+static void
+act_redraw(struct ui *ui, const char *arg)
+{
+    (void)arg;
+    ui_redraw(ui->screen);
+}
+
+static void
+act_suspend(struct ui *ui, const char *arg)
+{
+    (void)arg;
+    ui_screen_suspend(ui->screen);
+}
+
+static const struct {
+    enum ui_action act;
+    void (*run)(struct ui *ui, const char *arg);
+} global[] = {
+    {UI_ACT_BACK, act_back},           {UI_ACT_NEXT_PANE, act_next_pane},
+    {UI_ACT_PREV_PANE, act_prev_pane}, {UI_ACT_COMMAND, act_command},
+    {UI_ACT_OPEN, act_open},           {UI_ACT_SET, act_set},
+    {UI_ACT_THEME, act_theme},         {UI_ACT_SAVE_SCREEN, act_save_screen},
+    {UI_ACT_WAIT, act_wait},           {UI_ACT_REDRAW, act_redraw},
+    {UI_ACT_SUSPEND, act_suspend},     {UI_ACT_QUIT, act_quit},
+};
+
+static bool
+act_global(struct ui *ui, enum ui_action act, const char *arg)
+{
+    if (act >= UI_ACT_VIEW_MODELS) {
+        ui_go(ui, (enum ui_view_id)(act - UI_ACT_VIEW_MODELS));
+        return true;
+    }
+    for (size_t i = 0; i < QS_LEN(global); i++)
+        if (global[i].act == act) {
+            global[i].run(ui, arg);
+            return true;
+        }
+    return false;
+}
+
+/* Actions of lists that take text. */
+static bool
+act_list(struct ui *ui, struct ui_table *t, enum ui_action act, const char *arg)
+{
+    char why[128] = "";
+    if (act == UI_ACT_FILTER) {
+        if (!ui_table_set_filter(t, arg, why))
+            ui_say(ui, UI_BAD, _("bad pattern '%s': %s"), arg, why);
+        return true;
+    }
+    if (act == UI_ACT_SORT) {
+        const int c = arg && *arg ? ui_table_find_column(t, arg) : -1;
+        if (c < 0 && arg && *arg)
+            ui_say(ui, UI_BAD, _("no column '%s' here"), arg);
+        else
+            ui_table_sort_by(t, c);
+        return true;
+    }
+    if (act == UI_ACT_SEARCH && !ui_table_set_search(t, arg, why)) {
+        ui_say(ui, UI_BAD, _("bad pattern '%s': %s"), arg, why);
+        return true;
+    }
+    if (act == UI_ACT_SEARCH || act == UI_ACT_SEARCH_NEXT || act == UI_ACT_SEARCH_PREV) {
+        if (!ui_table_search(t, act == UI_ACT_SEARCH_PREV ? -1 : 1))
+            ui_say(ui, UI_CAUTION, _("'%s' is in no row"), t->search.text ? t->search.text : "");
+        return true;
+    }
+    return ui_table_act(t, act);
+}
+
+static void
+act_with_text(struct ui *ui, void *arg, const char *text)
+{
+    const enum ui_action act = (enum ui_action)(intptr_t)arg;
+    const bool may_be_empty = ui_actions[act].arg[0] == '[';
+    if (*text || may_be_empty)
+        ui_act(ui, act, text);
+}
+
+/* An action that needs text asks for it when a key gave it. */
+static bool
+ask_argument(struct ui *ui, enum ui_action act)
+{
+    const struct ui_action_row *row = &ui_actions[act];
+    const struct ui_table *t = focused_table(ui);
+    if (!row->arg || (row->arg[0] == '[' && act != UI_ACT_FILTER))
+        return false;
+    char label[160];
+    if (act == UI_ACT_SEARCH || act == UI_ACT_FILTER)
+        snprintf(label, sizeof(label), "%s", act == UI_ACT_SEARCH ? "/" : "\\");
+    else
+        snprintf(label, sizeof(label), "%s (%s): ", _(row->help), row->arg);
+    const bool path =
+        strstr(row->arg, "FILE") || strstr(row->arg, "FOLDER") || strstr(row->arg, "MODEL");
+    ui_ask(ui, path ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label,
+           act == UI_ACT_FILTER && t ? t->filter.text : NULL, act_with_text, (void *)(intptr_t)act);
+    return true;
+}
+
+bool
+ui_act(struct ui *ui, enum ui_action act, const char *arg)
+{
+    const struct ui_view *v = ui_views[ui->view].view;
+    ui->dirty = true;
+    if (!arg && ask_argument(ui, act))
+        return true;
+    if (v->act && v->act(ui, ui->state[ui->view], act, arg))
+        return true;
+    struct ui_table *t = focused_table(ui);
+    if (t && act_list(ui, t, act, arg))
+        return true;
+    return act_global(ui, act, arg);
+}
+
+void
+ui_command(struct ui *ui, const char *line)
+{
+    char name[64] = "";
+    int at = 0;
+    while (*line == ':' || *line == ' ')
+        line++;
+    if (!*line)
+        return;
+    if (sscanf(line, "%63s %n", name, &at) < 1 || at == 0)
+        at = (int)strlen(line);
+    const enum ui_action act = ui_action_find(name, ui_where(ui));
+    if (act == UI_ACT_NONE) {
+        ui_say(ui, UI_BAD, _("no command '%s' here; Tab completes, ? lists them"), name);
+        return;
+    }
+    const char *arg = line + at;
+    /* what needs text asks for it, as a key would */
+    ui_act(ui, act, *arg || (ui_actions[act].arg && ui_actions[act].arg[0] == '[') ? arg : NULL);
+}
+
+static void
+mouse(struct ui *ui, const struct ui_key *key)
+{
+    const struct ui_view *v = ui_views[ui->view].view;
+    struct ui_table *t = focused_table(ui);
+    bool enter = false;
+    if (v->mouse && v->mouse(ui, ui->state[ui->view], key))
+        return;
+    if (!t || !ui_table_mouse(t, key, &enter) || !enter)
+        return;
+    const enum ui_action act = ui_action_of_key(UI_KEY_ENTER, ui_where(ui));
+    if (act != UI_ACT_NONE)
+        ui_act(ui, act, NULL);
+}
+
+void
+ui_key(struct ui *ui, const struct ui_key *key)
+{
+    ui->dirty = true;
+    if (key->code == UI_KEY_RESIZE) {
+        ui_screen_resize(ui->screen, key->x, key->y);
+        return;
+    }
+    if (ui->prompt.active) {
+        if (key->code < UI_KEY_CLICK || key->code > UI_KEY_RESIZE)
+            ui_prompt_key(ui, key);
+        return;
+    }
+    ui->message[0] = '\0';
+    if (key->code >= UI_KEY_CLICK && key->code <= UI_KEY_WHEEL_DOWN) {
+        mouse(ui, key);
+        return;
+    }
+    const enum ui_action act = ui_action_of_key(key->code, ui_where(ui));
+    char name[16];
+    if (act == UI_ACT_NONE)
+        ui_say(ui, UI_DIM, _("%s does nothing here; ? shows the keys"),
+               ui_key_name(key->code, name, sizeof(name)));
+    else if (!ui_act(ui, act, NULL))
+        ui_say(ui, UI_DIM, _("nothing to do"));
+}
+
+/* Worker */
+
+void
+ui_submit(struct ui *ui, struct ui_task *task)
+{
+    enum { MOST_KEPT = 1000 };
+    /* old ones leave; those the workbench made itself leave first */
+    for (int i = 0; i < ui->n_tasks && ui->n_tasks >= MOST_KEPT; i++)
+        if (ui->task[i]->over) {
+            ui_task_free(ui->task[i]);
+            memmove(ui->task + i, ui->task + i + 1,
+                    (size_t)(ui->n_tasks - i - 1) * sizeof(*ui->task));
+            ui->n_tasks--;
+            i--;
+        }
+    ui->task = qs_xrealloc(ui->task, (size_t)(ui->n_tasks + 1) * sizeof(*ui->task));
+    ui->task[ui->n_tasks++] = task;
+    qs_worker_submit(ui->worker, &task->job);
+    ui_emit(ui, UI_EVENT_JOB);
+}
+
+static void
+finish(struct ui *ui, struct ui_task *task)
+{
+    if (task->job.state == QS_JOB_FAILED)
+        ui_say(ui, UI_BAD, "%s", qs_message(&task->job.cx));
+    else if (task->job.state == QS_JOB_CANCELLED && !task->quiet)
+        ui_say(ui, UI_CAUTION, _("%s: cancelled"), task->title);
+    if (task->finish)
+        task->finish(ui, task);
+    task->over = true;
+    if (task->release)
+        task->release(task);
+    task->release = NULL;
+    ui_model_unref(task->model);
+    task->model = NULL;
+}
+
+void
+ui_pump(struct ui *ui)
+{
+    struct qs_job_event ev;
+    bool job_changed = false;
+    while (qs_worker_take(ui->worker, &ev)) {
+        struct ui_task *task = (struct ui_task *)ev.job;
+        job_changed = true;
+        switch (ev.kind) {
+        case QS_JOB_STARTED:
+        case QS_JOB_PROGRESS:
+            break;
+        case QS_JOB_NOTE:
+            ui_log(ui, UI_TEXT, ev.text);
+            break;
+        case QS_JOB_WARNING:
+            ui_say(ui, UI_CAUTION, "%s", ev.text);
+            break;
+        case QS_JOB_ITEM:
+            if (task->item)
+                task->item(ui, task, ev.item);
+            break;
+        case QS_JOB_FINISHED:
+            finish(ui, task);
+            break;
+        }
+        free(ev.text);
+    }
+    if (ui->stats_came)
+        ui_emit(ui, UI_EVENT_STATS);
+    ui->stats_came = false;
+    if (job_changed)
+        ui_emit(ui, UI_EVENT_JOB);
+}
+
+void
+ui_wait_idle(struct ui *ui)
+{
+    ui_pump(ui);
+    while (!qs_worker_idle(ui->worker) && !ui->quit) {
+        struct pollfd pfd[2] = {{.fd = qs_worker_fd(ui->worker), .events = POLLIN},
+                                {.fd = signal_pipe[0], .events = POLLIN}};
+        poll(pfd, 2, 1000);
+        take_signals(ui);
+        ui_pump(ui);
+    }
+    struct ui_table *t = focused_table(ui);
+    while (t && ui_table_work(t, ui_now_ms() + 1000))
+        ;
+}
+
+/* Drawing */
+
+/* Tabs; on a narrow screen only the one that shows. Returns the column behind them. */
+static int
+draw_tabs(struct ui *ui, int x)
+{
+    struct ui_screen *s = ui->screen;
+    int need = x;
+    for (int v = 0; v < UI_N_VIEWS; v++)
+        need += 2 + ui_width(_(ui_views[v].title));
+    for (int v = 0; v < UI_N_VIEWS; v++) {
+        const bool here = (enum ui_view_id)v == ui->view;
+        if (!here && need >= s->w)
+            continue;
+        ui_put(s, 0, x, 1, UI_TAB, here ? "[" : x && v && (int)ui->view == v - 1 ? "]" : " ");
+        x += 1 + ui_putf(s, 0, x + 1, s->w - x - 1, here ? UI_TAB : UI_BAR, "%d%s", v + 1,
+                         _(ui_views[v].title));
+        if (here)
+            ui_put(s, 0, x, 1, UI_TAB, "]");
+    }
+    return x + 1;
+}
+
+static void
+draw_header(struct ui *ui)
+{
+    struct ui_screen *s = ui->screen;
+    ui_put_char(s, 0, 0, s->w, UI_BAR, ' ', ' ');
+    const int x = draw_tabs(ui, ui_put(s, 0, 0, s->w, UI_TAB, "qslim "));
+    const char *name = ui->opening ? _("opening ...") : ui->model ? ui->model->name : _("no model");
+    const int want = ui_width(name) + 1, left = s->w - x - 1;
+    if (left > 3)
+        ui_put(s, 0, want <= left ? s->w - want : x, left, UI_TAB, name);
+}
+
+static void
+draw_status(struct ui *ui, int y)
+{
+    const struct ui_view *v = ui_views[ui->view].view;
+    const struct ui_table *t = focused_table(ui);
+    struct qs_str line;
+    qs_str_init(&line);
+    if (v->status)
+        v->status(ui, ui->state[ui->view], &line);
+    if (t) {
+        qs_str_add(&line, line.n ? "  " : "");
+        ui_table_status(t, &line);
+    }
+    ui_put(ui->screen, y, 1, ui->screen->w - 1, UI_DIM, line.s);
+    qs_str_release(&line);
+}
+
+static int
+draw_hint(struct ui_screen *s, int y, int x, enum ui_action act)
+{
+    char name[16];
+    const char *key = ui_action_first_key(act, name, sizeof(name));
+    const char *word = _(ui_actions[act].hint ? ui_actions[act].hint : ui_actions[act].help);
+    if (x + ui_width(key) + ui_width(word) + 2 >= s->w)
+        return x;
+    x += ui_put(s, y, x, s->w - x, UI_KEY, key);
+    x += 1 + ui_put(s, y, x + 1, s->w - x - 1, UI_DIM, word);
+    return x + 2;
+}
+
+/* The keys that matter here, as many as there is room for. */
+static void
+draw_hints(struct ui *ui, int y)
+{
+    struct ui_screen *s = ui->screen;
+    const unsigned here = 1U << ui->view, where = ui_where(ui);
+    int x = draw_hint(s, y, 1, UI_ACT_VIEW_HELP);
+    for (int a = 0; a < UI_N_ACTIONS; a++)
+        if (ui_actions[a].hint && (ui_actions[a].where & here))
+            x = draw_hint(s, y, x, (enum ui_action)a);
+    for (int a = 0; a < UI_N_ACTIONS; a++)
+        if (ui_actions[a].hint && a != UI_ACT_VIEW_HELP && !(ui_actions[a].where & here) &&
+            (ui_actions[a].where & where))
+            x = draw_hint(s, y, x, (enum ui_action)a);
+}
+
+/* What runs: "statistics 34 %" at the right end of the footer. */
+static void
+draw_running(struct ui *ui, int y)
+{
+    struct ui_screen *s = ui->screen;
+    char line[128];
+    for (int i = ui->n_tasks - 1; i >= 0; i--) {
+        const struct ui_task *t = ui->task[i];
+        if (t->job.state != QS_JOB_RUNNING || t->over)
+            continue;
+        if (t->job.total > 0)
+            snprintf(line, sizeof(line), " %.60s %d %% ", t->title,
+                     (int)(100.0 * (double)t->job.done / (double)t->job.total));
+        else
+            snprintf(line, sizeof(line), " %.60s ", t->title);
+        const int w = ui_width(line);
+        if (w < s->w / 2)
+            ui_put(s, y, s->w - w, w, UI_BAR, line);
+        return;
+    }
+}
+
+static int
+draw_footer(struct ui *ui, int y)
+{
+    struct ui_screen *s = ui->screen;
+    if (ui->prompt.active)
+        return ui_prompt_draw(&ui->prompt, s, y);
+    if (ui->message[0])
+        ui_put(s, y, 1, s->w - 2, ui->message_item, ui->message);
+    else
+        draw_hints(ui, y);
+    draw_running(ui, y);
+    return -1;
+}
+
+void
+ui_draw(struct ui *ui)
+{
+    struct ui_screen *s = ui->screen;
+    ui_clear(s);
+    /* with few rows the list matters more than what frames it */
+    const int top = s->h >= 6 ? 2 : s->h >= 4 ? 1 : 0;
+    const int foot = s->h >= 2 ? 1 : 0;
+    const struct ui_rect body = {top, 0, s->h - top - foot, s->w};
+    ui_views[ui->view].view->draw(ui, ui->state[ui->view], body);
+    if (top > 0)
+        draw_header(ui);
+    if (top > 1)
+        draw_status(ui, 1);
+    const int x = foot || ui->prompt.active ? draw_footer(ui, s->h - 1) : -1;
+    ui_flush(s, x >= 0 ? s->h - 1 : -1, x);
+    ui->dirty = false;
+}
+
+static bool
+any_running(const struct ui *ui)
+{
+    for (int i = 0; i < ui->n_tasks; i++)
+        if (ui->task[i]->job.state == QS_JOB_RUNNING && !ui->task[i]->over)
+            return true;
+    return false;
+}
+
+/* Milliseconds to sleep at most; -1: until something happens. */
+static int
+sleep_ms(const struct ui *ui, int64_t last_draw_ms, bool more_work)
+{
+    enum { FRAME_MS = 33, CLOCK_MS = 500 };
+    const int64_t since = ui_now_ms() - last_draw_ms;
+    if (more_work)
+        return 0;
+    if (ui->dirty)
+        return since >= FRAME_MS ? 0 : (int)(FRAME_MS - since);
+    return any_running(ui) ? CLOCK_MS : -1;
+}
+
+static bool
+take_keys(struct ui *ui)
+{
+    struct ui_key key;
+    bool any = false, gone = false;
+    while (!ui->quit && ui_screen_key(ui->screen, &key, &gone)) {
+        ui_key(ui, &key);
+        any = true;
+    }
+    if (gone) {
+        ui->killed_by = SIGHUP;
+        ui->quit = true;
+    }
+    return any;
+}
+
+void
+ui_loop(struct ui *ui)
+{
+    int64_t last_draw_ms = 0;
+    catch_signals();
+    while (!ui->quit) {
+        struct ui_table *t = focused_table(ui);
+        const bool more = t && ui_table_work(t, ui_now_ms() + 8);
+        ui->dirty = ui->dirty || more;
+        struct pollfd pfd[3] = {{.fd = ui_screen_fd(ui->screen), .events = POLLIN},
+                                {.fd = qs_worker_fd(ui->worker), .events = POLLIN},
+                                {.fd = signal_pipe[0], .events = POLLIN}};
+        const int timeout = sleep_ms(ui, last_draw_ms, more);
+        const int n = poll(pfd, 3, timeout);
+        take_signals(ui);
+        ui_pump(ui);
+        const bool typed = take_keys(ui);
+        if (n == 0 && timeout > 0)
+            ui->dirty = ui->dirty || any_running(ui);
+        if (ui->quit || !ui->dirty || (!typed && sleep_ms(ui, last_draw_ms, false) > 0))
+            continue;
+        ui_draw(ui);
+        last_draw_ms = ui_now_ms();
+    }
+    release_signals();
+}
+
+/* The plan */
+
+void
+ui_plan_changed(struct ui *ui)
+{
+    if (ui->model) {
+        ui_model_decide(ui->model, &ui->plan.now);
+        ui_task_sqnr(ui);
+    }
+    ui_emit(ui, UI_EVENT_PLAN);
+}
+
+bool
+ui_plan_set(struct ui *ui, const struct qs_opt *opt, const char *text)
+{
+    struct qs_ctx cx;
+    qs_ctx_init(&cx);
+    ui_plan_keep(&ui->plan);
+    if (qs_opt_set(&cx, opt, text, &ui->plan.now) != QS_OK) {
+        ui_plan_forget(&ui->plan);
+        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
+        return false;
+    }
+    ui_plan_changed(ui);
+    return true;
+}
+
+/* In single quotes for a shell when it has anything but plain characters. */
+static void
+add_quoted(struct qs_str *out, const char *s)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-./:=,+@%";
+    if (*s && strspn(s, plain) == strlen(s)) {
+        qs_str_add(out, s);
+        return;
+    }
+    qs_str_add(out, "'");
+    for (; *s; s++)
+        if (*s == '\'')
+            qs_str_add(out, "'\\''");
+        else
+            qs_str_addn(out, s, 1);
+    qs_str_add(out, "'");
+}
+
+void
+ui_plan_command(const struct ui *ui, struct qs_str *out)
+{
+    qs_str_add(out, "qslim quantize ");
+    if (ui->model)
+        add_quoted(out, ui_below_here(ui->model->opened->path));
+    else
+        qs_str_add(out, "MODEL");
+    qs_str_add(out, " -o FOLDER");
+    if (ui->model && ui->model->opened->params) {
+        qs_str_add(out, " --params ");
+        add_quoted(out, ui->model->opened->params);
+    }
+    qs_plan_print_command(&ui->plan.now, out);
+}
+
+void
+ui_rule_pattern_add(struct ui *ui, const char *pattern, const char *what)
+{
+    struct qs_ctx cx;
+    struct qs_rule rule;
+    char *text = qs_xasprintf("%s=%s", pattern, what);
+    qs_ctx_init(&cx);
+    if (qs_rule_parse(&cx, text, &rule) != QS_OK) {
+        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
+        free(text);
+        return;
+    }
+    qs_rule_release(&rule);
+    free(text);
+    ui_plan_keep(&ui->plan);
+    ui_plan_add_rule(&ui->plan.now, pattern, what);
+    ui_plan_changed(ui);
+    if (ui->model && ui->model->why[0])
+        ui_say(ui, UI_BAD, "%s", ui->model->why);
+}
+
+static bool
+all_have_rule(const struct ui *ui, char *const *pattern, int n, const char *what)
+{
+    for (int i = 0; i < n; i++)
+        if (!ui_plan_has_rule(&ui->plan.now, pattern[i], what))
+            return false;
+    return true;
+}
+
+void
+ui_rule_layers(struct ui *ui, const int *layer, int n, const char *what)
+{
+    if (!ui->model || n == 0)
+        return;
+    char **pattern = qs_xcalloc((size_t)n, sizeof(*pattern));
+    for (int i = 0; i < n; i++)
+        pattern[i] = ui_rule_pattern(ui_layer_name(ui->model, layer[i]));
+    const bool take_back = !what || all_have_rule(ui, pattern, n, what);
+    ui_plan_keep(&ui->plan);
+    for (int i = 0; i < n; i++) {
+        if (take_back)
+            ui_plan_drop_rules(&ui->plan.now, pattern[i]);
+        else
+            ui_plan_add_rule(&ui->plan.now, pattern[i], what);
+        free(pattern[i]);
+    }
+    free(pattern);
+    ui_plan_changed(ui);
+    if (take_back)
+        ui_say(ui, UI_DIM, _("rules of %d layers taken back"), n);
+    else
+        ui_say(ui, UI_DIM, _("rule '%s' for %d layers"), what, n);
+}
+
+void
+ui_show_op(struct ui *ui, int op, int layer)
+{
+    ui->op = op;
+    ui->layer = layer;
+    if (ui->model && layer >= 0)
+        ui_task_look(ui, layer);
+    ui_emit(ui, UI_EVENT_LOOK);
+}
+
+static void
+save_plan(struct ui *ui, const char *path)
+{
+    struct qs_ctx cx;
+    struct qs_writer *w = NULL;
+    struct qs_str text;
+    qs_ctx_init(&cx);
+    qs_str_init(&text);
+    qs_plan_print(&ui->plan.now, &text);
+    enum qs_err err = qs_writer_open(&cx, path, 1, &w);
+    if (!err)
+        err = qs_writer_put(&cx, w, text.s, text.n);
+    if (!err)
+        err = qs_writer_finish(&cx, w);
+    if (!err)
+        err = qs_writer_commit(&cx, w, NULL);
+    qs_writer_free(w);
+    qs_str_release(&text);
+    if (err)
+        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
+    else
+        ui_say(ui, UI_GOOD, _("plan written to '%s'"), path);
+}
+
+static void
+load_plan(struct ui *ui, const char *path)
+{
+    enum { LARGEST = 1 << 20 };
+    struct qs_ctx cx;
+    char *text = NULL;
+    size_t n;
+    qs_ctx_init(&cx);
+    ui_plan_keep(&ui->plan);
+    enum qs_err err = qs_read_text(&cx, path, _("plan"), LARGEST, &text, &n);
+    qs_plan_release(&ui->plan.now);
+    qs_plan_init(&ui->plan.now);
+    if (!err)
+        err = qs_plan_parse(&cx, text, path, &ui->plan.now);
+    free(text);
+    if (err) {
+        ui_plan_forget(&ui->plan);
+        ui_say(ui, UI_BAD, "%s", qs_message(&cx));
+        return;
+    }
+    ui_plan_changed(ui);
+    ui_say(ui, UI_GOOD, _("plan read from '%s'"), path);
+}
+
+bool
+ui_plan_act(struct ui *ui, enum ui_action act, const char *arg)
+{
+    if (act == UI_ACT_UNDO || act == UI_ACT_REDO) {
+        const bool undo = act == UI_ACT_UNDO;
+        if (undo ? ui_plan_undo(&ui->plan) : ui_plan_redo(&ui->plan))
+            ui_plan_changed(ui);
+        else
+            ui_say(ui, UI_DIM, undo ? _("nothing to undo") : _("nothing to do again"));
+    } else if (act == UI_ACT_RUN) {
+        ui_task_quantize(ui, arg, false);
+    } else if (act == UI_ACT_SAVE_PLAN) {
+        save_plan(ui, arg);
+    } else if (act == UI_ACT_LOAD_PLAN) {
+        load_plan(ui, arg);
+    } else {
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Graph: one row for each operator in execution order. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "ui/plot.h"
+#include "ui/text.h"
+#include "ui/ui.h"
+
+struct state {
+    struct ui *ui;
+    struct ui_table table;
+    bool weights_only, log;
+};
+
+static struct ui_model *
+model(void *arg)
+{
+    return ((struct state *)arg)->ui->model;
+}
+
+static const struct qs_layer *
+layer_at(void *arg, int row)
+{
+    const struct ui_model *m = model(arg);
+    const int layer = m->op[row].layer;
+    return layer >= 0 ? &m->opened->layers->layer[layer] : NULL;
+}
+
+static const struct qs_node_cost *
+cost_at(void *arg, int row)
+{
+    const struct ui_model *m = model(arg);
+    const struct ui_op *op = &m->op[row];
+    const struct qs_shapes *s = m->opened->shapes;
+    return s && s->node[op->block][op->node].known ? &s->node[op->block][op->node] : NULL;
+}
+
+/* Elements and bytes of the parameters an operator reads. */
+static int64_t
+params_at(void *arg, int row, bool bytes)
+{
+    const struct ui_model *m = model(arg);
+    const struct qs_node *node = ui_model_node(m, row);
+    int64_t n = 0;
+    for (int s = 0; s < node->n_in; s++)
+        for (int i = 0; i < node->in[s].n; i++) {
+            const int32_t v = node->in[s].var[i];
+            const struct qs_tensor *t =
+                v >= 0 && m->layer_of_var[v] >= 0 ? m->opened->model->var[v].data : NULL;
+            n += !t ? 0 : bytes ? (int64_t)t->bytes : t->n;
+        }
+    return n;
+}
+
+static void
+text_number(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    const struct ui_op *op = &model(arg)->op[row];
+    (void)c;
+    if (op->block > 0)
+        qs_str_printf(out, "%d.%d", op->block, op->node + 1);
+    else
+        qs_str_printf(out, "%d", op->node + 1);
+}
+
+static int
+compare_number(const struct ui_column *c, void *arg, int a, int b)
+{
+    (void)c;
+    (void)arg;
+    return a - b;
+}
+
+static void
+text_type(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    (void)c;
+    qs_str_add(out, ui_model_node(model(arg), row)->type);
+}
+
+static void
+text_weight(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    const int layer = model(arg)->op[row].layer;
+    (void)c;
+    if (layer >= 0)
+        qs_str_add(out, ui_layer_name(model(arg), layer));
+}
+
+/* Inferred, else as the program declares it. */
+static void
+text_shape(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    const struct qs_node *node = ui_model_node(model(arg), row);
+    const struct qs_node_cost *cost = cost_at(arg, row);
+    char text[128];
+    (void)c;
+    if (cost && cost->out.known) {
+        qs_str_add(out, qs_format_dims(text, sizeof(text), cost->out.d, cost->out.n));
+        return;
+    }
+    if (node->n_out == 0 || node->out[0].n == 0 || node->out[0].var[0] < 0)
+        return;
+    const struct qs_var *v = &model(arg)->opened->model->var[node->out[0].var[0]];
+    if (v->n_dims >= 0 && v->n_dims <= QS_RANK_MOST)
+        qs_str_add(out, qs_format_dims(text, sizeof(text), v->dims, v->n_dims));
+}
+
+static int64_t
+elements_at(void *arg, int row)
+{
+    const struct qs_node_cost *cost = cost_at(arg, row);
+    int64_t n = cost ? 1 : 0;
+    for (int i = 0; cost && i < cost->out.n; i++)
+        if (__builtin_mul_overflow(n, cost->out.d[i], &n))
+            return INT64_MAX;
+    return n;
+}
+
+static int
+compare_shape(const struct ui_column *c, void *arg, int a, int b)
+{
+    (void)c;
+    const int64_t x = elements_at(arg, a), y = elements_at(arg, b);
+    return ui_compare(x > 0 ? (double)x : NAN, y > 0 ? (double)y : NAN);
+}
+
+static void
+text_params(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    const int64_t n = params_at(arg, row, c->data);
+    if (n > 0 && c->data)
+        ui_add_bytes(out, n);
+    else if (n > 0)
+        ui_add_count(out, n);
+}
+
+static int
+compare_params(const struct ui_column *c, void *arg, int a, int b)
+{
+    const int64_t x = params_at(arg, a, c->data), y = params_at(arg, b, c->data);
+    return ui_compare(x > 0 ? (double)x : NAN, y > 0 ? (double)y : NAN);
+}
+
+static void
+text_macs(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    const struct qs_node_cost *cost = cost_at(arg, row);
+    (void)c;
+    if (cost && cost->macs > 0)
+        ui_add_count(out, cost->macs);
+}
+
+static int
+compare_macs(const struct ui_column *c, void *arg, int a, int b)
+{
+    const struct qs_node_cost *x = cost_at(arg, a), *y = cost_at(arg, b);
+    (void)c;
+    return ui_compare(x && x->macs > 0 ? (double)x->macs : NAN,
+                      y && y->macs > 0 ? (double)y->macs : NAN);
+}
+
+static const struct qs_layer_stats *
+stats_at(void *arg, int row)
+{
+    return ui_layer_stats(model(arg), model(arg)->op[row].layer);
+}
+
+static void
+text_range(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    const struct qs_layer_stats *s = stats_at(arg, row);
+    (void)c;
+    if (s)
+        qs_str_printf(out, "%.3g..%.3g", s->min, s->max);
+}
+
+static int
+compare_range(const struct ui_column *c, void *arg, int a, int b)
+{
+    const struct qs_layer_stats *x = stats_at(arg, a), *y = stats_at(arg, b);
+    (void)c;
+    return ui_compare(x ? x->absmax : NAN, y ? y->absmax : NAN);
+}
+
+static bool
+has_params(const struct ui_model *m)
+{
+    return m->opened->model->has_params;
+}
+
+static void
+paint_range(const struct ui_column *c, void *arg, int row, struct ui_screen *s, struct ui_rect cell)
+{
+    const struct state *st = arg;
+    const struct qs_layer_stats *stats = stats_at(arg, row);
+    (void)c;
+    if (stats)
+        ui_plot_range(s, cell, stats->min, stats->max, model(arg)->absmax, st->log);
+    else if (layer_at(arg, row) && !model(arg)->stats_ended && has_params(model(arg)))
+        ui_put_cell(s, cell.y, cell.x, cell.w, UI_DIM, false, "...");
+}
+
+/* "8", "~4" rounded but stored as FP32, "skip", "fp" left as it is, "no" cannot be. */
+static void
+text_bits(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    const struct qs_layer *l = layer_at(arg, row);
+    const struct qs_decision *d = ui_layer_decision(model(arg), model(arg)->op[row].layer);
+    (void)c;
+    if (!l)
+        return;
+    if (!l->quantizable)
+        qs_str_add(out, l->secondary ? "" : _("no"));
+    else if (!d)
+        qs_str_add(out, "?");
+    else if (d->action == QS_ACTION_SKIP)
+        qs_str_add(out, _("skip"));
+    else if (d->action == QS_ACTION_KEEP)
+        qs_str_add(out, _("fp"));
+    else
+        qs_str_printf(out, "%s%d", d->action == QS_ACTION_SIMULATE ? "~" : "", d->bits);
+}
+
+static double
+bits_at(void *arg, int row)
+{
+    const struct qs_decision *d = ui_layer_decision(model(arg), model(arg)->op[row].layer);
+    return d && d->bits > 0 ? d->bits : NAN;
+}
+
+static int
+compare_bits(const struct ui_column *c, void *arg, int a, int b)
+{
+    (void)c;
+    return ui_compare(bits_at(arg, a), bits_at(arg, b));
+}
+
+static enum ui_item
+style_bits(const struct ui_column *c, void *arg, int row)
+{
+    const struct qs_layer *l = layer_at(arg, row);
+    const struct qs_decision *d = ui_layer_decision(model(arg), model(arg)->op[row].layer);
+    (void)c;
+    if (!l || !d)
+        return UI_TEXT;
+    if (!l->quantizable || d->action == QS_ACTION_SKIP)
+        return UI_CAUTION;
+    return d->action == QS_ACTION_INTEGER ? UI_GOOD : UI_TEXT;
+}
+
+static double
+sqnr_at(void *arg, int row)
+{
+    const int layer = model(arg)->op[row].layer;
+    return layer >= 0 ? ui_layer_sqnr(model(arg), layer) : NAN;
+}
+
+static void
+text_sqnr(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    (void)c;
+    ui_add_decibel(out, sqnr_at(arg, row));
+}
+
+static int
+compare_sqnr(const struct ui_column *c, void *arg, int a, int b)
+{
+    (void)c;
+    return ui_compare(sqnr_at(arg, a), sqnr_at(arg, b));
+}
+
+static void
+text_note(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    const struct qs_layer *l = layer_at(arg, row);
+    const struct qs_decision *d = ui_layer_decision(model(arg), model(arg)->op[row].layer);
+    (void)c;
+    if (!l || l->secondary)
+        return;
+    qs_str_add(out, d && d->reason[0] ? d->reason : l->reason);
+}
+
+static enum ui_item
+style_dim(const struct ui_column *c, void *arg, int row)
+{
+    (void)c;
+    (void)arg;
+    (void)row;
+    return UI_DIM;
+}
+
+static const struct ui_column column[] = {
+    {.name = "number",
+     .title = N_("#"),
+     .least = 4,
+     .most = 7,
+     .right = true,
+     .help = N_("place in the order of execution; block.place in a sub-block"),
+     .text = text_number,
+     .compare = compare_number},
+    {.name = "type",
+     .title = N_("type"),
+     .least = 11,
+     .most = 28,
+     .help = N_("operator type"),
+     .text = text_type},
+    {.name = "weight",
+     .title = N_("weight"),
+     .least = 13,
+     .most = 48,
+     .drop = 1,
+     .help = N_("name of its weight"),
+     .text = text_weight},
+    {.name = "shape",
+     .title = N_("output"),
+     .least = 11,
+     .most = 20,
+     .drop = 5,
+     .help = N_("shape of its first output"),
+     .text = text_shape,
+     .compare = compare_shape},
+    {.name = "params",
+     .title = N_("params"),
+     .least = 6,
+     .most = 6,
+     .right = true,
+     .drop = 8,
+     .help = N_("elements of the parameters it reads"),
+     .text = text_params,
+     .compare = compare_params},
+    {.name = "bytes",
+     .title = N_("size"),
+     .least = 7,
+     .most = 8,
+     .right = true,
+     .drop = 6,
+     .unit = N_("bytes"),
+     .help = N_("bytes of the parameters it reads"),
+     .data = 1,
+     .text = text_params,
+     .compare = compare_params},
+    {.name = "macs",
+     .title = N_("MACs"),
+     .least = 6,
+     .most = 6,
+     .right = true,
+     .drop = 7,
+     .help = N_("multiply-accumulates"),
+     .text = text_macs,
+     .compare = compare_macs},
+    {.name = "range",
+     .title = N_("range"),
+     .least = 13,
+     .drop = 3,
+     .help = N_("smallest to largest weight on an axis common to all rows"),
+     .text = text_range,
+     .compare = compare_range,
+     .paint = paint_range},
+    {.name = "bits",
+     .title = N_("bits"),
+     .least = 5,
+     .most = 5,
+     .right = true,
+     .drop = 2,
+     .help = N_("bits by the plan: ~ rounded but stored as FP32, fp left as it is, no: cannot be"),
+     .text = text_bits,
+     .compare = compare_bits,
+     .style = style_bits},
+    {.name = "sqnr",
+     .title = N_("SQNR"),
+     .least = 5,
+     .most = 6,
+     .right = true,
+     .drop = 4,
+     .unit = N_("dB"),
+     .help = N_("signal to quantization noise of the weight at these bits"),
+     .text = text_sqnr,
+     .compare = compare_sqnr},
+    {.name = "note",
+     .title = N_("note"),
+     .least = 10,
+     .most = 70,
+     .drop = 9,
+     .help = N_("why it is left as it is, or what a target does not take"),
+     .text = text_note,
+     .style = style_dim},
+};
+
+static bool
+hidden(void *arg, int row)
+{
+    const struct state *st = arg;
+    const struct qs_layer *l = layer_at(arg, row);
+    return st->weights_only && (!l || l->secondary);
+}
+
+static void
+new_rows(struct state *st)
+{
+    ui_table_set_rows(&st->table, st->ui->model ? st->ui->model->n_ops : 0);
+}
+
+static void *
+open_view(struct ui *ui)
+{
+    struct state *st = qs_xcalloc(1, sizeof(*st));
+    st->ui = ui;
+    ui_table_init(&st->table, column, QS_LEN(column), st);
+    st->table.n_frozen = 2;
+    st->table.hidden = hidden;
+    ui_config_take_sort(&ui->config, "graph", &st->table);
+    new_rows(st);
+    return st;
+}
+
+static void
+close_view(struct ui *ui, void *state)
+{
+    struct state *st = state;
+    ui_config_keep_sort(&ui->config, "graph", &st->table);
+    ui_table_release(&st->table);
+    free(st);
+}
+
+static void
+update(struct ui *ui, void *state, enum ui_event ev)
+{
+    struct state *st = state;
+    (void)ui;
+    if (ev == UI_EVENT_MODEL)
+        new_rows(st);
+    else if (ev == UI_EVENT_STATS || ev == UI_EVENT_PLAN)
+        ui_table_refresh(&st->table);
+}
+
+/* What there was no room for in the row under the cursor. */
+static void
+draw_detail(struct state *st, struct ui_screen *s, struct ui_rect r)
+{
+    const int row = ui_table_row(&st->table);
+    struct qs_str line;
+    if (row < 0)
+        return;
+    qs_str_init(&line);
+    text_weight(NULL, st, row, &line);
+    if (line.n)
+        qs_str_add(&line, "  ");
+    text_range(NULL, st, row, &line);
+    if (line.n)
+        qs_str_add(&line, "  ");
+    text_note(NULL, st, row, &line);
+    ui_put_char(s, r.y, r.x, r.w, UI_LINE, 0x2500, '-');
+    if (line.n)
+        ui_putf(s, r.y, r.x + 1, r.w - 2, UI_STRONG, " %s ", line.s);
+    qs_str_release(&line);
+}
+
+static void
+draw(struct ui *ui, void *state, struct ui_rect r)
+{
+    struct state *st = state;
+    if (!ui->model) {
+        ui_put(ui->screen, r.y + r.h / 3, r.x + 2, r.w - 2, UI_DIM,
+               ui->opening ? _("opening ...") : _("no model is open; 1 lists models, :open PATH"));
+        return;
+    }
+    const int detail = r.h >= 8;
+    ui_table_draw(&st->table, ui->screen, (struct ui_rect){r.y, r.x, r.h - detail, r.w}, true);
+    if (detail)
+        draw_detail(st, ui->screen, (struct ui_rect){r.y + r.h - 1, r.x, 1, r.w});
+}
+
+/* Layers of the rows chosen that can have a rule; malloc. */
+static int *
+chosen_layers(struct state *st, int *n)
+{
+    int n_rows, *row = ui_table_chosen(&st->table, &n_rows);
+    *n = 0;
+    for (int i = 0; i < n_rows; i++) {
+        const struct qs_layer *l = layer_at(st, row[i]);
+        if (l && l->quantizable)
+            row[(*n)++] = st->ui->model->op[row[i]].layer;
+    }
+    return row;
+}
+
+static void
+rule(struct state *st, const char *what)
+{
+    int n, *layer = chosen_layers(st, &n);
+    if (n == 0)
+        ui_say(st->ui, UI_CAUTION, _("no weight here that can be quantized"));
+    else
+        ui_rule_layers(st->ui, layer, n, what);
+    free(layer);
+}
+
+static void
+rule_bits(struct state *st, const char *arg)
+{
+    char what[32], pattern[512] = "";
+    int bits = 0;
+    if (sscanf(arg, "%d %511[^\n]", &bits, pattern) < 1 || bits < 2 || bits > UI_MOST_BITS) {
+        ui_say(st->ui, UI_BAD, _("bits go from 2 to 16, not '%s'"), arg);
+        return;
+    }
+    snprintf(what, sizeof(what), "bits:%d", bits);
+    if (pattern[0])
+        ui_rule_pattern_add(st->ui, pattern, what);
+    else
+        rule(st, what);
+}
+
+static bool
+act(struct ui *ui, void *state, enum ui_action action, const char *arg)
+{
+    struct state *st = state;
+    const int row = ui->model ? ui_table_row(&st->table) : -1;
+    if (!ui->model)
+        return false;
+    if (action == UI_ACT_SHOW_LAYER && row >= 0) {
+        ui_go(ui, UI_VIEW_LAYER);
+        ui_show_op(ui, row, ui->model->op[row].layer);
+    } else if (action == UI_ACT_SKIP && arg && *arg) {
+        ui_rule_pattern_add(ui, arg, "skip");
+    } else if (action == UI_ACT_SKIP) {
+        rule(st, "skip");
+    } else if (action == UI_ACT_UNRULE) {
+        rule(st, NULL);
+    } else if (action == UI_ACT_BITS) {
+        rule_bits(st, arg);
+    } else if (action == UI_ACT_QUIET_ROWS) {
+        st->weights_only = !st->weights_only;
+        ui_table_refilter(&st->table);
+    } else if (action == UI_ACT_SCALE) {
+        st->log = !st->log;
+    } else {
+        return ui_plan_act(ui, action, arg);
+    }
+    return true;
+}
+
+static struct ui_table *
+table(void *state)
+{
+    return &((struct state *)state)->table;
+}
+
+static void
+status(struct ui *ui, void *state, struct qs_str *out)
+{
+    const struct state *st = state;
+    const struct ui_model *m = ui->model;
+    char before[16], after[16];
+    if (!m)
+        return;
+    if (!has_params(m))
+        qs_str_add(out, _("the program only, no parameters beside it; "));
+    else if (m->decisions)
+        qs_str_printf(out, _("%s -> %s by the plan; "),
+                      qs_format_bytes(before, sizeof(before), m->decisions->params_before),
+                      qs_format_bytes(after, sizeof(after), m->decisions->params_after));
+    else
+        qs_str_printf(out, _("plan: %s; "), m->why);
+    if (st->weights_only)
+        qs_str_add(out, _("weights only; "));
+}
+
+const struct ui_view ui_view_graph = {
+    .open = open_view,
+    .close = close_view,
+    .update = update,
+    .draw = draw,
+    .act = act,
+    .table = table,
+    .status = status,
+};

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Models: those below this folder and those the store knows. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "ui/text.h"
+#include "ui/ui.h"
+
+struct state {
+    struct ui *ui;
+    struct ui_table table;
+};
+
+static const struct qs_found_model *
+at(void *arg, int row)
+{
+    return &((struct state *)arg)->ui->found[row];
+}
+
+static void
+text_path(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    (void)c;
+    qs_str_add(out, ui_below_here(at(arg, row)->path));
+}
+
+static void
+text_format(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    (void)c;
+    qs_str_add(out, at(arg, row)->format);
+}
+
+static void
+text_bytes(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    (void)c;
+    ui_add_bytes(out, at(arg, row)->bytes);
+}
+
+static int
+compare_bytes(const struct ui_column *c, void *arg, int a, int b)
+{
+    (void)c;
+    return ui_compare((double)at(arg, a)->bytes, (double)at(arg, b)->bytes);
+}
+
+static void
+text_seen(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    (void)c;
+    ui_add_time(out, at(arg, row)->seen);
+}
+
+static int
+compare_seen(const struct ui_column *c, void *arg, int a, int b)
+{
+    (void)c;
+    return ui_compare(at(arg, a)->seen, at(arg, b)->seen);
+}
+
+static void
+text_runs(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    (void)c;
+    qs_str_printf(out, "%d", at(arg, row)->n_runs);
+}
+
+static int
+compare_runs(const struct ui_column *c, void *arg, int a, int b)
+{
+    (void)c;
+    return at(arg, a)->n_runs - at(arg, b)->n_runs;
+}
+
+static const struct ui_column column[] = {
+    {.name = "model",
+     .title = N_("model"),
+     .least = 24,
+     .help = N_("the program file"),
+     .text = text_path},
+    {.name = "format",
+     .title = N_("format"),
+     .least = 8,
+     .most = 8,
+     .drop = 3,
+     .help = N_("how it is stored"),
+     .text = text_format},
+    {.name = "size",
+     .title = N_("size"),
+     .least = 8,
+     .most = 8,
+     .right = true,
+     .drop = 1,
+     .unit = N_("bytes"),
+     .help = N_("program and parameters"),
+     .text = text_bytes,
+     .compare = compare_bytes},
+    {.name = "when",
+     .title = N_("when"),
+     .least = 16,
+     .most = 16,
+     .drop = 4,
+     .help = N_("last changed or used"),
+     .text = text_seen,
+     .compare = compare_seen},
+    {.name = "runs",
+     .title = N_("runs"),
+     .least = 5,
+     .most = 5,
+     .right = true,
+     .drop = 2,
+     .help = N_("runs in the store"),
+     .text = text_runs,
+     .compare = compare_runs},
+};
+
+static void *
+open_view(struct ui *ui)
+{
+    struct state *st = qs_xcalloc(1, sizeof(*st));
+    st->ui = ui;
+    ui_table_init(&st->table, column, QS_LEN(column), st);
+    ui_config_take_sort(&ui->config, "models", &st->table);
+    ui_table_set_rows(&st->table, ui->n_found);
+    if (!ui->found_read)
+        ui_task_find(ui);
+    return st;
+}
+
+static void
+close_view(struct ui *ui, void *state)
+{
+    struct state *st = state;
+    ui_config_keep_sort(&ui->config, "models", &st->table);
+    ui_table_release(&st->table);
+    free(st);
+}
+
+static void
+update(struct ui *ui, void *state, enum ui_event ev)
+{
+    if (ev == UI_EVENT_FOUND)
+        ui_table_set_rows(&((struct state *)state)->table, ui->n_found);
+}
+
+static void
+draw(struct ui *ui, void *state, struct ui_rect r)
+{
+    struct state *st = state;
+    ui_table_draw(&st->table, ui->screen, r, true);
+    if (ui->n_found == 0 && r.h > 2)
+        ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM,
+               ui->found_read ? _("no models below this folder; :open PATH opens one")
+                              : _("looking for models ..."));
+}
+
+static bool
+act(struct ui *ui, void *state, enum ui_action action, const char *arg)
+{
+    const int row = ui_table_row(&((struct state *)state)->table);
+    (void)arg;
+    if (action == UI_ACT_RESCAN)
+        ui_task_find(ui);
+    else if (action == UI_ACT_OPEN_ROW && row >= 0)
+        ui_task_open(ui, ui->found[row].path);
+    else
+        return false;
+    return true;
+}
+
+static struct ui_table *
+table(void *state)
+{
+    return &((struct state *)state)->table;
+}
+
+const struct ui_view ui_view_models = {
+    .open = open_view,
+    .close = close_view,
+    .update = update,
+    .draw = draw,
+    .act = act,
+    .table = table,
+};
