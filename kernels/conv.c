@@ -24,9 +24,8 @@ weight(const struct qk_pack *p, int64_t oc, int64_t ic, int ky, int kx)
 
 /* One vector of a panel for each of its lanes: all output channels oc0 .. oc0 + n - 1. */
 static float *
-pack_taps(const struct qk_pack *p, int64_t oc0, int n, int64_t ic0, float *out)
+pack_taps(const struct qk_pack *p, int64_t oc0, int n, int64_t ic0, int64_t lanes, float *out)
 {
-    const int64_t lanes = p->ic - ic0 < p->block ? p->ic - ic0 : p->block;
     for (int ky = 0; ky < p->kh; ky++)
         for (int kx = 0; kx < p->kw; kx++)
             for (int64_t i = 0; i < lanes; i++)
@@ -40,8 +39,12 @@ qk_conv_pack(const struct qk_pack *p, float *out)
 {
     for (int64_t oc0 = 0; oc0 < p->oc; oc0 += 2 * p->lanes) {
         const int n = p->oc - oc0 > p->lanes ? 2 * p->lanes : p->lanes;
-        for (int64_t ic0 = 0; ic0 < p->ic; ic0 += p->block)
-            out = pack_taps(p, oc0, n, ic0, out);
+        int64_t lanes;
+        for (int64_t ic0 = 0, b = 0; ic0 < p->ic; ic0 += lanes, b++) {
+            const int64_t left = p->ic - ic0 < p->block ? p->ic - ic0 : p->block;
+            lanes = p->block_lanes ? p->block_lanes[b] : left;
+            out = pack_taps(p, oc0, n, ic0, lanes, out);
+        }
     }
 }
 

@@ -48,6 +48,7 @@ struct qk_conv_args {
                         blocked (first layer) */
     int block;       /* channels of a block: lanes; `ic` where the input is not blocked */
     int ic;          /* input channels */
+    const int32_t *block_lanes; /* channels of every input block; NULL: full but the last */
     int kh, kw, stride_h, stride_w, dilation_h, dilation_w;
     const float *w;    /* packed (qk_conv_pack) */
     const float *bias; /* [oc_blocks * lanes] */
@@ -129,6 +130,7 @@ int64_t qk_conv_packed(int lanes, int64_t oc, int64_t ic, int kh, int kw);
  * 0. w_oc, w_ic: floats from an output or input channel to the next; w may be unaligned. */
 struct qk_pack {
     int lanes, block;
+    const int32_t *block_lanes; /* as in qk_conv_args */
     int64_t oc, ic;
     int kh, kw;
     const void *w;
