@@ -169,7 +169,7 @@ qs_fwd_product(const int64_t *d, int from, int to)
 }
 
 enum qs_err
-qs_fwd_axis(struct qs_step *st, int64_t axis, int rank, int *out)
+qs_fwd_axis(const struct qs_step *st, int64_t axis, int rank, int *out)
 {
     if (axis < -rank || axis >= rank)
         return qs_step_fail(st, _("axis %" PRId64 " does not exist: the input has %d dimensions"),

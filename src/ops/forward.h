@@ -48,12 +48,12 @@ enum qs_err qs_fwd_floats(struct qs_ctx *cx, int64_t n, struct qs_buf **buf,
 /* Product of d[from .. to-1]. */
 int64_t qs_fwd_product(const int64_t *d, int from, int to);
 /* Axis -rank .. rank-1 to 0 .. rank-1; fails else. */
-enum qs_err qs_fwd_axis(struct qs_step *st, int64_t axis, int rank, int *out) QS_MUST_CHECK;
+enum qs_err qs_fwd_axis(const struct qs_step *st, int64_t axis, int rank, int *out) QS_MUST_CHECK;
 
 /* One function per family. */
 typedef enum qs_err qs_forward_fn(struct qs_step *st);
-qs_forward_fn qs_fwd_activation, qs_fwd_prelu, qs_fwd_softmax,
-    qs_fwd_hard_swish, qs_fwd_log_softmax, qs_fwd_dropout, qs_fwd_copy;
+qs_forward_fn qs_fwd_activation, qs_fwd_prelu, qs_fwd_softmax, qs_fwd_hard_swish,
+    qs_fwd_log_softmax, qs_fwd_dropout, qs_fwd_copy;
 qs_forward_fn qs_fwd_conv, qs_fwd_conv_transpose, qs_fwd_pool, qs_fwd_interp;
 qs_forward_fn qs_fwd_batch_norm, qs_fwd_layer_norm, qs_fwd_instance_norm, qs_fwd_group_norm,
     qs_fwd_norm;

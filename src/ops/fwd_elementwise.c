@@ -27,11 +27,11 @@
     }                                                    \
     static T max_##s(T x, T y)                           \
     {                                                    \
-        return x < y || y != y ? y : x;                  \
+        return x > y ? x : y;                            \
     }                                                    \
     static T min_##s(T x, T y)                           \
     {                                                    \
-        return y < x || y != y ? y : x;                  \
+        return x < y ? x : y;                            \
     }                                                    \
     static T pow_##s(T x, T y)                           \
     {                                                    \
@@ -58,7 +58,7 @@ FLOATS(double, f64, pow, fmod, floor)
     static T div_##s(T x, T y) { return y == -1 ? (T)(0 - (U)x) : x / y; }                         \
     static T max_##s(T x, T y) { return x < y ? y : x; }                                           \
     static T min_##s(T x, T y) { return y < x ? y : x; }                                           \
-    static T pow_##s(T x, T y) { return (T)fmin(fmax(rint(pow((double)x, (double)y)), -9.2e18), 9.2e18); } \
+    static T pow_##s(T x, T y) { return (T)(int64_t)fmin(fmax(rint(pow((double)x, (double)y)), -9.2e18), 9.2e18); } \
     static T floordiv_##s(T x, T y)                                                                \
     {                                                                                              \
         if (y == -1)                                                                               \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pooling: maximum or average of windows; averages of `exclusive` pooling count the cells inside
- * the image only, others those inside the padded image. */
+ * the image only, others those inside the padded image. Sums are in float32 in Paddle's order. */
+#include <float.h>
 #include <math.h>
 
 #include "ops/forward.h"
@@ -43,7 +44,7 @@ span_of(const struct pool *p, const struct qs_window *w, int64_t o, int64_t size
 static void
 take_max(const struct pool *p, const float *x, struct span v, struct span h, int64_t at)
 {
-    float best = -INFINITY;
+    float best = -FLT_MAX;
     int64_t where = -1;
     for (int64_t i = v.from; i < v.to; i++)
         for (int64_t j = h.from; j < h.to; j++) {
@@ -63,13 +64,13 @@ take_max(const struct pool *p, const float *x, struct span v, struct span h, int
 static void
 take_mean(const struct pool *p, const float *x, struct span v, struct span h, int64_t at)
 {
-    double sum = 0;
+    float sum = 0;
     for (int64_t i = v.from; i < v.to; i++)
         for (int64_t j = h.from; j < h.to; j++)
-            sum += (double)x[(i * p->w + j) * p->channels];
+            sum += x[(i * p->w + j) * p->channels];
     const int64_t inside = (v.to - v.from) * (h.to - h.from);
     const int64_t cells = p->exclusive || p->adaptive ? inside : v.cells * h.cells;
-    p->y[at] = (float)(sum / (double)cells);
+    p->y[at] = sum / (float)cells;
 }
 
 static enum qs_err
@@ -120,7 +121,9 @@ qs_fwd_pool(struct qs_step *st)
     p.channels = at.c == 3 ? x->d[3] : 1;
     p.planes = x->d[0] * x->d[at.c];
     p.max = qs_infer_str_is(&attrs, "pooling_type", "max", "max");
-    p.adaptive = qs_attr_int(st->node, "adaptive", 0) != 0;
+    /* pool2d of Paddle slides plain windows over the image when it takes maxima */
+    p.adaptive = qs_attr_int(st->node, "adaptive", 0) != 0 &&
+                 !(p.max && strcmp(st->node->type, "pool2d") == 0);
     p.global = qs_attr_int(st->node, "global_pooling", 0) != 0;
     p.exclusive = qs_attr_int(st->node, "exclusive", 1) != 0;
     p.x = x->f32;

@@ -54,7 +54,7 @@ struct layer {
     const float *x;              /* [t][b][in] */
     const float *w_in, *w_state; /* [gates*h][in], [gates*h][h] */
     const float *b_in, *b_state; /* [gates*h] */
-    const int32_t *length;       /* [b] or NULL */
+    const int64_t *length;       /* [b] or NULL */
     bool backward;
     float *hidden, *memory; /* [b][h] state; memory: LSTM only */
     float *y;               /* first element of this direction */
@@ -255,6 +255,22 @@ start_states(struct qs_step *st, struct rnn *r, struct qs_buf **buf)
     return QS_OK;
 }
 
+/* Steps of each sequence; NULL: all. */
+static enum qs_err
+read_lengths(struct qs_step *st, const struct qs_value *v, struct layer *l)
+{
+    if (!v)
+        return QS_OK;
+    if (v->count != l->b)
+        return qs_step_fail(st, _("'%s' has %" PRId64 " elements, not %" PRId64), "SequenceLength",
+                            v->count, l->b);
+    int64_t *length = qs_arena_alloc(st->scratch, ((size_t)v->count + 1) * sizeof(*length));
+    for (int64_t i = 0; i < v->count; i++)
+        length[i] = qs_value_int(v, i);
+    l->length = length;
+    return QS_OK;
+}
+
 static void
 keep_states(const struct qs_step *st, const struct rnn *r)
 {
@@ -284,10 +300,9 @@ qs_fwd_rnn(struct qs_step *st)
     r.input = r.x->d[2];
     r.l.h = qs_attr_int(st->node, "hidden_size", 100);
     r.l.y_row = r.dirs * r.l.h;
-    if (length && (length->dtype != QS_DTYPE_int32 || length->count != r.l.b))
-        return qs_fwd_bad_type(st, length->dtype);
-    r.l.length = length ? length->i32 : NULL;
-    err = start_states(st, &r, &buf);
+    err = read_lengths(st, length, &r.l);
+    if (!err)
+        err = start_states(st, &r, &buf);
     if (!err)
         err = run_layers(st, &r);
     if (!err)

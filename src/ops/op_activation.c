@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of single elements, and others whose output has the shape of their input X. */
-#include "ops/forward.h"
+#include "ops/data.h"
 
 #define ROW(op, run) \
     const struct qs_op qs_op_##op = {.name = #op, .shape = qs_rule_same, .forward = run};
@@ -11,7 +11,7 @@ ROW(atan, qs_fwd_activation)
 ROW(brelu, qs_fwd_activation)
 ROW(ceil, qs_fwd_activation)
 ROW(celu, qs_fwd_activation)
-ROW(clip, NULL)
+ROW(clip, qs_fwd_clip)
 ROW(cos, qs_fwd_activation)
 ROW(cosh, qs_fwd_activation)
 ROW(dropout, qs_fwd_dropout)
@@ -33,7 +33,7 @@ ROW(log_softmax, qs_fwd_log_softmax)
 ROW(logsigmoid, qs_fwd_activation)
 ROW(memcpy, qs_fwd_copy)
 ROW(mish, qs_fwd_activation)
-ROW(pow, NULL)
+ROW(pow, qs_fwd_pow)
 ROW(prelu, qs_fwd_prelu)
 ROW(reciprocal, qs_fwd_activation)
 ROW(relu, qs_fwd_activation)

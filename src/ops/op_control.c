@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entry and exit of a program, loops and branches. */
-#include "ops/ops.h"
+#include "ops/data.h"
 
 /* Inputs have their shapes before the first node runs. */
 static enum qs_err
@@ -60,11 +60,12 @@ select_input_shape(struct qs_infer *in)
     return x ? qs_infer_set_like(in, "Out", 0, x) : QS_OK;
 }
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(conditional_block, conditional_shape)
-ROW(conditional_block_infer, conditional_shape)
-ROW(feed, feed_shape)
-ROW(fetch, fetch_shape)
-ROW(select_input, select_input_shape)
-ROW(while, while_shape)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(conditional_block, conditional_shape, qs_fwd_conditional)
+ROW(conditional_block_infer, conditional_shape, qs_fwd_conditional)
+ROW(feed, feed_shape, NULL)
+ROW(fetch, fetch_shape, NULL)
+ROW(select_input, select_input_shape, qs_fwd_select_input)
+ROW(while, while_shape, qs_fwd_while)
 #undef ROW

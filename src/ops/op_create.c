@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "ops/ops.h"
+#include "ops/data.h"
 
 /* The dtype attribute; -1 (keep, or what the program declares) when it names no element type. */
 static int32_t
@@ -220,18 +220,19 @@ eye_shape(struct qs_infer *in)
     return qs_infer_set(in, "Out", 0, attr_dtype(in, 5), 2, d);
 }
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(assign, assign_shape)
-ROW(assign_value, assign_value_shape)
-ROW(eye, eye_shape)
-ROW(fill_any_like, fill_like_shape)
-ROW(fill_constant, fill_constant_shape)
-ROW(fill_constant_batch_size_like, batch_size_like_shape)
-ROW(fill_zeros_like, fill_like_shape)
-ROW(gaussian_random, filled_shape)
-ROW(linspace, linspace_shape)
-ROW(range, range_shape)
-ROW(shape, shape_shape)
-ROW(size, size_shape)
-ROW(uniform_random, filled_shape)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(assign, assign_shape, qs_fwd_view)
+ROW(assign_value, assign_value_shape, qs_fwd_assign_value)
+ROW(eye, eye_shape, qs_fwd_eye)
+ROW(fill_any_like, fill_like_shape, qs_fwd_fill_like)
+ROW(fill_constant, fill_constant_shape, qs_fwd_fill_constant)
+ROW(fill_constant_batch_size_like, batch_size_like_shape, qs_fwd_fill_like)
+ROW(fill_zeros_like, fill_like_shape, qs_fwd_fill_like)
+ROW(gaussian_random, filled_shape, NULL)
+ROW(linspace, linspace_shape, qs_fwd_linspace)
+ROW(range, range_shape, qs_fwd_arange)
+ROW(shape, shape_shape, qs_fwd_shape)
+ROW(size, size_shape, qs_fwd_size)
+ROW(uniform_random, filled_shape, NULL)
 #undef ROW

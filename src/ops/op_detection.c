@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "ops/ops.h"
+#include "ops/data.h"
 
 enum { RATIOS_MOST = 64 };
 
@@ -199,20 +199,21 @@ viterbi_decode_shape(struct qs_infer *in)
     return x && x->n == 3 ? qs_infer_set(in, "Scores", 0, x->dtype, 1, &x->d[0]) : QS_OK;
 }
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(anchor_generator, anchor_generator_shape)
-ROW(box_clip, box_clip_shape)
-ROW(box_coder, box_coder_shape)
-ROW(ctc_align, ctc_align_shape)
-ROW(density_prior_box, density_prior_box_shape)
-ROW(iou_similarity, iou_similarity_shape)
-ROW(matrix_nms, nms_shape)
-ROW(multiclass_nms, NULL)
-ROW(multiclass_nms2, NULL)
-ROW(multiclass_nms3, nms_shape)
-ROW(prior_box, prior_box_shape)
-ROW(roi_align, roi_shape)
-ROW(roi_pool, roi_shape)
-ROW(viterbi_decode, viterbi_decode_shape)
-ROW(yolo_box, yolo_box_shape)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(anchor_generator, anchor_generator_shape, qs_fwd_anchor_generator)
+ROW(box_clip, box_clip_shape, qs_fwd_box_clip)
+ROW(box_coder, box_coder_shape, qs_fwd_box_coder)
+ROW(ctc_align, ctc_align_shape, qs_fwd_ctc_align)
+ROW(density_prior_box, density_prior_box_shape, qs_fwd_density_prior_box)
+ROW(iou_similarity, iou_similarity_shape, qs_fwd_iou_similarity)
+ROW(matrix_nms, nms_shape, qs_fwd_matrix_nms)
+ROW(multiclass_nms, NULL, qs_fwd_multiclass_nms)
+ROW(multiclass_nms2, NULL, qs_fwd_multiclass_nms)
+ROW(multiclass_nms3, nms_shape, qs_fwd_multiclass_nms)
+ROW(prior_box, prior_box_shape, qs_fwd_prior_box)
+ROW(roi_align, roi_shape, qs_fwd_roi_align)
+ROW(roi_pool, roi_shape, qs_fwd_roi_pool)
+ROW(viterbi_decode, viterbi_decode_shape, qs_fwd_viterbi_decode)
+ROW(yolo_box, yolo_box_shape, qs_fwd_yolo_box)
 #undef ROW

@@ -3,7 +3,7 @@
  * integer tensors are computed. */
 #include <math.h>
 
-#include "ops/forward.h"
+#include "ops/data.h"
 
 /* One element; false when the result is not an integer that fits. Division is followed for
  * operands whose signs agree on what rounding means. */
@@ -248,11 +248,11 @@ sum_shape(struct qs_infer *in)
 
 #define ROW(op, rule, run) \
     const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
-ROW(bitwise_and, elementwise_shape, NULL)
-ROW(bitwise_not, qs_rule_same, NULL)
-ROW(bitwise_or, elementwise_shape, NULL)
-ROW(bitwise_xor, elementwise_shape, NULL)
-ROW(cast, cast_shape, NULL)
+ROW(bitwise_and, elementwise_shape, qs_fwd_binary)
+ROW(bitwise_not, qs_rule_same, qs_fwd_bitwise_not)
+ROW(bitwise_or, elementwise_shape, qs_fwd_binary)
+ROW(bitwise_xor, elementwise_shape, qs_fwd_binary)
+ROW(cast, cast_shape, qs_fwd_cast)
 ROW(elementwise_add, elementwise_shape, qs_fwd_elementwise)
 ROW(elementwise_div, elementwise_shape, qs_fwd_elementwise)
 ROW(elementwise_floordiv, elementwise_shape, qs_fwd_elementwise)
@@ -262,27 +262,27 @@ ROW(elementwise_mod, elementwise_shape, qs_fwd_elementwise)
 ROW(elementwise_mul, elementwise_shape, qs_fwd_elementwise)
 ROW(elementwise_pow, elementwise_shape, qs_fwd_elementwise)
 ROW(elementwise_sub, elementwise_shape, qs_fwd_elementwise)
-ROW(equal, compare_shape, NULL)
+ROW(equal, compare_shape, qs_fwd_binary)
 ROW(fusion_elementwise_add_activation, elementwise_shape, NULL)
 ROW(fusion_elementwise_div_activation, elementwise_shape, NULL)
 ROW(fusion_elementwise_max_activation, elementwise_shape, NULL)
 ROW(fusion_elementwise_min_activation, elementwise_shape, NULL)
 ROW(fusion_elementwise_mul_activation, elementwise_shape, NULL)
 ROW(fusion_elementwise_sub_activation, elementwise_shape, NULL)
-ROW(greater_equal, compare_shape, NULL)
-ROW(greater_than, compare_shape, NULL)
-ROW(increment, increment_shape, NULL)
-ROW(isfinite_v2, test_shape, NULL)
-ROW(isinf_v2, test_shape, NULL)
-ROW(isnan_v2, test_shape, NULL)
-ROW(less_equal, compare_shape, NULL)
-ROW(less_than, compare_shape, NULL)
-ROW(logical_and, compare_shape, NULL)
-ROW(logical_not, test_shape, NULL)
-ROW(logical_or, compare_shape, NULL)
-ROW(logical_xor, compare_shape, NULL)
-ROW(not_equal, compare_shape, NULL)
+ROW(greater_equal, compare_shape, qs_fwd_binary)
+ROW(greater_than, compare_shape, qs_fwd_binary)
+ROW(increment, increment_shape, qs_fwd_increment)
+ROW(isfinite_v2, test_shape, qs_fwd_test)
+ROW(isinf_v2, test_shape, qs_fwd_test)
+ROW(isnan_v2, test_shape, qs_fwd_test)
+ROW(less_equal, compare_shape, qs_fwd_binary)
+ROW(less_than, compare_shape, qs_fwd_binary)
+ROW(logical_and, compare_shape, qs_fwd_binary)
+ROW(logical_not, test_shape, qs_fwd_test)
+ROW(logical_or, compare_shape, qs_fwd_binary)
+ROW(logical_xor, compare_shape, qs_fwd_binary)
+ROW(not_equal, compare_shape, qs_fwd_binary)
 ROW(scale, scale_shape, qs_fwd_scale)
 ROW(sum, sum_shape, NULL)
-ROW(where, where_shape, NULL)
+ROW(where, where_shape, qs_fwd_where)
 #undef ROW

@@ -2,7 +2,7 @@
 /* Operators that repeat, pad or resample windows: expand, tile, pad, unfold, one_hot, meshgrid. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/data.h"
 
 /* Repeats a one-element value; a shape that only grows by ones keeps its elements. */
 static void
@@ -297,19 +297,20 @@ meshgrid_shape(struct qs_infer *in)
     return err;
 }
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(expand, expand_v1_shape)
-ROW(expand_as, expand_as_shape)
-ROW(expand_as_v2, expand_as_shape)
-ROW(expand_v2, expand_v2_shape)
-ROW(grid_sampler, grid_sampler_shape)
-ROW(im2sequence, im2sequence_shape)
-ROW(meshgrid, meshgrid_shape)
-ROW(one_hot, one_hot_shape)
-ROW(one_hot_v2, one_hot_shape)
-ROW(pad, pad_shape)
-ROW(pad2d, pad2d_shape)
-ROW(pad3d, pad3d_shape)
-ROW(tile, tile_shape)
-ROW(unfold, unfold_shape)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(expand, expand_v1_shape, qs_fwd_repeat)
+ROW(expand_as, expand_as_shape, qs_fwd_repeat)
+ROW(expand_as_v2, expand_as_shape, qs_fwd_repeat)
+ROW(expand_v2, expand_v2_shape, qs_fwd_repeat)
+ROW(grid_sampler, grid_sampler_shape, qs_fwd_grid_sampler)
+ROW(im2sequence, im2sequence_shape, qs_fwd_im2sequence)
+ROW(meshgrid, meshgrid_shape, qs_fwd_meshgrid)
+ROW(one_hot, one_hot_shape, qs_fwd_one_hot)
+ROW(one_hot_v2, one_hot_shape, qs_fwd_one_hot)
+ROW(pad, pad_shape, qs_fwd_pad)
+ROW(pad2d, pad2d_shape, qs_fwd_pad2d)
+ROW(pad3d, pad3d_shape, qs_fwd_pad3d)
+ROW(tile, tile_shape, qs_fwd_repeat)
+ROW(unfold, unfold_shape, qs_fwd_unfold)
 #undef ROW

@@ -139,11 +139,8 @@ set_product(struct qs_infer *in, const struct qs_shape *x, const struct matrix *
     if (!b->vector)
         d[n++] = b->cols;
     const int32_t dtype = qs_dtype_is_float(x->dtype) ? x->dtype : -1;
-    if (n == 0 && strcmp(in->node->type, "matmul") != 0)
-        return qs_infer_set_scalar(in, "Out", 0, dtype);
-    if (n == 0)
-        d[n++] = 1;
-    return qs_infer_set(in, "Out", 0, dtype, n, d);
+    return n == 0 ? qs_infer_set_scalar(in, "Out", 0, dtype)
+                  : qs_infer_set(in, "Out", 0, dtype, n, d);
 }
 
 static enum qs_err

@@ -55,5 +55,5 @@ pool_shape(struct qs_infer *in)
 }
 
 const struct qs_op qs_op_pool2d = {.name = "pool2d", .shape = pool_shape, .forward = qs_fwd_pool};
-const struct qs_op qs_op_max_pool2d_with_index = {.name = "max_pool2d_with_index",
-                                                  .shape = pool_shape, .forward = qs_fwd_pool};
+const struct qs_op qs_op_max_pool2d_with_index = {
+    .name = "max_pool2d_with_index", .shape = pool_shape, .forward = qs_fwd_pool};

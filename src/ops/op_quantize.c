@@ -3,7 +3,7 @@
  * fake_* family. The result has the shape of X; scales are one element or one per channel. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/data.h"
 
 /* Per channel: as many scales as X has elements along quant_axis. */
 static enum qs_err
@@ -89,17 +89,18 @@ fake_channel_dequantize_shape(struct qs_infer *in)
     return fake_dequantize_shape(in);
 }
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(dequantize_linear, linear_shape)
-ROW(fake_channel_wise_dequantize_max_abs, fake_channel_dequantize_shape)
-ROW(fake_channel_wise_quantize_abs_max, fake_channel_shape)
-ROW(fake_channel_wise_quantize_dequantize_abs_max, fake_channel_shape)
-ROW(fake_dequantize_max_abs, fake_dequantize_shape)
-ROW(fake_quantize_abs_max, fake_shape)
-ROW(fake_quantize_dequantize_abs_max, fake_shape)
-ROW(fake_quantize_dequantize_moving_average_abs_max, fake_shape)
-ROW(fake_quantize_moving_average_abs_max, fake_shape)
-ROW(fake_quantize_range_abs_max, fake_shape)
-ROW(moving_average_abs_max_scale, fake_shape)
-ROW(quantize_linear, linear_shape)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(dequantize_linear, linear_shape, qs_fwd_dequantize_linear)
+ROW(fake_channel_wise_dequantize_max_abs, fake_channel_dequantize_shape, qs_fwd_fake_channel_dequantize)
+ROW(fake_channel_wise_quantize_abs_max, fake_channel_shape, qs_fwd_fake_quantize)
+ROW(fake_channel_wise_quantize_dequantize_abs_max, fake_channel_shape, qs_fwd_fake_quantize)
+ROW(fake_dequantize_max_abs, fake_dequantize_shape, qs_fwd_fake_dequantize)
+ROW(fake_quantize_abs_max, fake_shape, qs_fwd_fake_quantize)
+ROW(fake_quantize_dequantize_abs_max, fake_shape, qs_fwd_fake_quantize)
+ROW(fake_quantize_dequantize_moving_average_abs_max, fake_shape, qs_fwd_fake_quantize)
+ROW(fake_quantize_moving_average_abs_max, fake_shape, qs_fwd_fake_quantize)
+ROW(fake_quantize_range_abs_max, fake_shape, qs_fwd_fake_quantize)
+ROW(moving_average_abs_max_scale, fake_shape, qs_fwd_moving_average_abs_max_scale)
+ROW(quantize_linear, linear_shape, qs_fwd_quantize_linear)
 #undef ROW

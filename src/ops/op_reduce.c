@@ -2,7 +2,7 @@
 /* Reductions, cumulative sums, arg_max and the top k. */
 #include <inttypes.h>
 
-#include "ops/forward.h"
+#include "ops/data.h"
 
 /* Marks the reduced axes; `all` when there are none named. */
 static enum qs_err
@@ -196,10 +196,10 @@ cumsum_shape(struct qs_infer *in)
 
 #define ROW(op, rule, run) \
     const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
-ROW(arg_max, arg_shape, NULL)
-ROW(arg_min, arg_shape, NULL)
-ROW(argsort, argsort_shape, NULL)
-ROW(cumsum, cumsum_shape, NULL)
+ROW(arg_max, arg_shape, qs_fwd_arg)
+ROW(arg_min, arg_shape, qs_fwd_arg)
+ROW(argsort, argsort_shape, qs_fwd_argsort)
+ROW(cumsum, cumsum_shape, qs_fwd_cumsum)
 ROW(frobenius_norm, reduce_shape, qs_fwd_reduce)
 ROW(logsumexp, logsumexp_shape, NULL)
 ROW(mean, mean_shape, qs_fwd_mean)
@@ -211,6 +211,6 @@ ROW(reduce_mean, reduce_shape, qs_fwd_reduce)
 ROW(reduce_min, reduce_shape, qs_fwd_reduce)
 ROW(reduce_prod, reduce_shape, qs_fwd_reduce)
 ROW(reduce_sum, reduce_shape, qs_fwd_reduce)
-ROW(top_k, top_k_shape, NULL)
-ROW(top_k_v2, top_k_shape, NULL)
+ROW(top_k, top_k_shape, qs_fwd_top_k)
+ROW(top_k_v2, top_k_shape, qs_fwd_top_k)
 #undef ROW

@@ -2,7 +2,7 @@
 /* Operators that rearrange dims without touching elements: values are kept. */
 #include <inttypes.h>
 
-#include "ops/ops.h"
+#include "ops/data.h"
 
 static enum qs_err
 set_view(struct qs_infer *in, const struct qs_shape *x, int n, const int64_t *d)
@@ -280,19 +280,20 @@ shuffle_channel_shape(struct qs_infer *in)
     return qs_rule_same(in);
 }
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(flatten, flatten_shape)
-ROW(flatten2, flatten_shape)
-ROW(flatten_contiguous_range, flatten_range_shape)
-ROW(pixel_shuffle, pixel_shuffle_shape)
-ROW(reshape, reshape_shape)
-ROW(reshape2, reshape_shape)
-ROW(shuffle_channel, shuffle_channel_shape)
-ROW(space_to_depth, space_to_depth_shape)
-ROW(squeeze, squeeze_shape)
-ROW(squeeze2, squeeze_shape)
-ROW(transpose, transpose_shape)
-ROW(transpose2, transpose_shape)
-ROW(unsqueeze, unsqueeze_shape)
-ROW(unsqueeze2, unsqueeze_shape)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(flatten, flatten_shape, qs_fwd_view)
+ROW(flatten2, flatten_shape, qs_fwd_view)
+ROW(flatten_contiguous_range, flatten_range_shape, qs_fwd_view)
+ROW(pixel_shuffle, pixel_shuffle_shape, qs_fwd_pixel_shuffle)
+ROW(reshape, reshape_shape, qs_fwd_view)
+ROW(reshape2, reshape_shape, qs_fwd_view)
+ROW(shuffle_channel, shuffle_channel_shape, qs_fwd_shuffle_channel)
+ROW(space_to_depth, space_to_depth_shape, qs_fwd_space_to_depth)
+ROW(squeeze, squeeze_shape, qs_fwd_view)
+ROW(squeeze2, squeeze_shape, qs_fwd_view)
+ROW(transpose, transpose_shape, qs_fwd_transpose)
+ROW(transpose2, transpose_shape, qs_fwd_transpose)
+ROW(unsqueeze, unsqueeze_shape, qs_fwd_view)
+ROW(unsqueeze2, unsqueeze_shape, qs_fwd_view)
 #undef ROW

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "ops/ops.h"
+#include "ops/data.h"
 
 /* Joining */
 
@@ -213,21 +213,21 @@ clamp(int64_t v, int64_t lo, int64_t hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-/* First element and count of start:end:stride over `size` elements, negative indices counted
- * from the end. */
-static void
-cut_axis(int64_t size, int64_t start, int64_t end, int64_t stride, int64_t *first, int64_t *count)
+void
+qs_cut_axis(int64_t size, int64_t start, int64_t end, int64_t stride, int64_t *first,
+            int64_t *count)
 {
     const int64_t step = clamp(stride, -QS_DIM_MOST, QS_DIM_MOST);
+    /* the end -1 of a backward slice is "before the first", not the last element; a smaller one
+     * is the first */
+    const bool whole = end == -1 && step < 0;
     start = start < 0 ? start + size : start;
-    /* the end -1 of a backward slice is "before the first", not the last element */
-    if (end < 0 && !(end == -1 && step < 0))
-        end += size;
-    *first = step > 0 ? clamp(start, 0, size) : clamp(start, -1, size - 1);
-    const int64_t last = step > 0 ? clamp(end, 0, size) : clamp(end, -1, size);
+    end = end < 0 && !whole ? end + size : end;
+    *first = clamp(start, 0, step > 0 ? size : size - 1);
+    const int64_t last = whole ? -1 : clamp(end, 0, size);
     const int64_t span = step > 0 ? last - *first : *first - last;
     const int64_t width = step > 0 ? step : -step;
-    *count = span > 0 ? (span + width - 1) / width : 0;
+    *count = span > 0 && size > 0 ? (span + width - 1) / width : 0;
 }
 
 static enum qs_err
@@ -280,7 +280,7 @@ cut_one(const struct qs_infer *in, const struct qs_shape *x, struct cut *c, int 
         *ready = *ready && c->decrease[axis];
         return QS_OK;
     }
-    cut_axis(x->d[axis], c->starts.v[i], c->ends.v[i], stride, &c->first[axis], &c->size[axis]);
+    qs_cut_axis(x->d[axis], c->starts.v[i], c->ends.v[i], stride, &c->first[axis], &c->size[axis]);
     c->step[axis] = stride;
     /* x[-1:0] with the axis dropped means the last element */
     if (c->decrease[axis] && c->starts.v[i] == -1 && c->ends.v[i] == 0 && x->d[axis] > 0) {
@@ -448,25 +448,26 @@ index_sample_shape(struct qs_infer *in)
 
 /* masked_select and where_index depend on the data. */
 
-#define ROW(op, rule) const struct qs_op qs_op_##op = {.name = #op, .shape = rule};
-ROW(concat, concat_shape)
-ROW(flip, qs_rule_same)
-ROW(gather, gather_shape)
-ROW(gather_nd, gather_nd_shape)
-ROW(index_sample, index_sample_shape)
-ROW(index_select, index_select_shape)
-ROW(masked_select, NULL)
-ROW(roll, qs_rule_same)
-ROW(scatter, qs_rule_same)
-ROW(scatter_nd_add, qs_rule_same)
-ROW(set_value, set_value_shape)
-ROW(slice, slice_shape)
-ROW(split, split_shape)
-ROW(stack, stack_shape)
-ROW(strided_slice, strided_slice_shape)
-ROW(take_along_axis, take_along_axis_shape)
-ROW(tril_triu, qs_rule_same)
-ROW(unbind, unstack_shape)
-ROW(unstack, unstack_shape)
-ROW(where_index, NULL)
+#define ROW(op, rule, run) \
+    const struct qs_op qs_op_##op = {.name = #op, .shape = rule, .forward = run};
+ROW(concat, concat_shape, qs_fwd_concat)
+ROW(flip, qs_rule_same, qs_fwd_flip)
+ROW(gather, gather_shape, qs_fwd_gather)
+ROW(gather_nd, gather_nd_shape, qs_fwd_gather_nd)
+ROW(index_sample, index_sample_shape, qs_fwd_index_sample)
+ROW(index_select, index_select_shape, qs_fwd_index_select)
+ROW(masked_select, NULL, qs_fwd_masked_select)
+ROW(roll, qs_rule_same, qs_fwd_roll)
+ROW(scatter, qs_rule_same, qs_fwd_scatter)
+ROW(scatter_nd_add, qs_rule_same, qs_fwd_scatter_nd_add)
+ROW(set_value, set_value_shape, qs_fwd_set_value)
+ROW(slice, slice_shape, qs_fwd_slice)
+ROW(split, split_shape, qs_fwd_split)
+ROW(stack, stack_shape, qs_fwd_stack)
+ROW(strided_slice, strided_slice_shape, qs_fwd_strided_slice)
+ROW(take_along_axis, take_along_axis_shape, qs_fwd_take_along_axis)
+ROW(tril_triu, qs_rule_same, qs_fwd_tril_triu)
+ROW(unbind, unstack_shape, qs_fwd_unstack)
+ROW(unstack, unstack_shape, qs_fwd_unstack)
+ROW(where_index, NULL, qs_fwd_where_index)
 #undef ROW

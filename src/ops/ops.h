@@ -43,6 +43,11 @@ enum qs_err qs_window_out(const struct qs_infer *in, const struct qs_window *w, 
 enum qs_err qs_window_attrs(const struct qs_infer *in, const int64_t *kernel, const int64_t *size,
                             struct qs_window *w) QS_MUST_CHECK;
 
+/* First element and count of start:end:stride over `size` elements, negative indices counted from
+ * the end; `stride` is not 0. */
+void qs_cut_axis(int64_t size, int64_t start, int64_t end, int64_t stride, int64_t *first,
+                 int64_t *count);
+
 /* Right-aligned (axis -1) or `axis`-aligned broadcasting of two shapes into out[*n]. */
 enum qs_err qs_broadcast(const struct qs_infer *in, const struct qs_shape *x,
                          const struct qs_shape *y, int64_t axis, int64_t *out,
