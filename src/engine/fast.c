@@ -222,11 +222,27 @@ infer(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
     return qs_infer_shapes(cx, f->m, shape, f->n_in, &f->shapes);
 }
 
+/* A softmax that alone reads the rows of a product takes them from where they are. */
+static void
+leave_padded(struct qs_fast *f, struct step *dense)
+{
+    const struct value *y = &f->value[dense->y];
+    for (int i = 0; i < f->n_step; i++) {
+        struct step *s = &f->step[i];
+        if (s->kind != STEP_SOFTMAX || s->x != dense->y || y->n_users != 1 ||
+            y->d[y->n - 1] != dense->oc)
+            continue;
+        s->scratch = dense->scratch;
+        s->padded = dense->padded = true;
+    }
+}
+
 /* Room that steps need: rows of products whose length is not one of vectors, rows of a shuffled
  * convolution. */
 static void
 add_scratch(struct qs_fast *f)
 {
+    qs_fuse_count(f);
     for (int i = 0; i < f->n_step; i++) {
         struct step *s = &f->step[i];
         int64_t floats = 0;
@@ -234,11 +250,15 @@ add_scratch(struct qs_fast *f)
             floats = f->value[s->x].count / s->ic * (s->oc + f->lanes);
         else if (s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN)
             floats = qs_team_size(f->team) * f->value[s->x].d[3] * f->lanes;
+        else if (s->kind == STEP_RNN)
+            floats = qs_rnn_scratch(s->rnn);
         if (floats == 0)
             continue;
         const int id = qs_lower_value(f);
         f->step[i].scratch = id;
         f->value[id].floats = floats;
+        if (s->kind == STEP_DENSE)
+            leave_padded(f, &f->step[i]);
     }
 }
 

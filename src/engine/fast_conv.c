@@ -341,11 +341,11 @@ void
 qs_run_DENSE(struct qs_fast *f, struct step *s)
 {
     const struct value *y = &f->value[s->y];
-    const bool padded = s->scratch >= 0;
+    const bool apart = s->scratch >= 0;
     s->args.x = f->value[s->x].data;
-    s->args.y = padded ? f->value[s->scratch].data : y->data;
+    s->args.y = apart ? f->value[s->scratch].data : y->data;
     run_all(f, s);
-    for (int i = 0; padded && i < s->cols; i++)
+    for (int i = 0; apart && !s->padded && i < s->cols; i++)
         memcpy(y->data + i * s->oc, s->args.y + i * s->args.y_pixel,
                (size_t)s->oc * sizeof(float));
 }

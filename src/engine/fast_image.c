@@ -241,9 +241,12 @@ static void
 softmax_row(void *arg, int64_t row, int member)
 {
     const struct job *j = arg;
-    const int64_t n = j->x->d[j->x->n - 1];
+    const int64_t n = j->x->d[j->x->n - 1], lanes = j->f->lanes;
+    const float *x = j->x->data + row * n;
     (void)member;
-    j->f->k->softmax(n, j->x->data + row * n, j->y->data + row * n);
+    if (j->s->padded)
+        x = j->f->value[j->s->scratch].data + row * ((n + lanes - 1) / lanes * lanes);
+    j->f->k->softmax(n, x, j->y->data + row * n);
 }
 
 void

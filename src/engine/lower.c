@@ -57,8 +57,8 @@ set_shape(struct value *v, const struct qs_shape *x)
 }
 
 /* The value a variable holds now; a constant is made at its first use. -1: none. */
-static int
-value_of(struct qs_fast *f, int32_t var)
+int
+qs_lower_value_of(struct qs_fast *f, int32_t var)
 {
     if (var < 0)
         return -1;
@@ -84,7 +84,7 @@ value_of(struct qs_fast *f, int32_t var)
 static int
 input_of(struct qs_fast *f, const struct qs_node *node, const char *slot)
 {
-    return value_of(f, qs_node_input(node, slot, 0));
+    return qs_lower_value_of(f, qs_node_input(node, slot, 0));
 }
 
 static bool
@@ -116,6 +116,18 @@ output_of(struct qs_fast *f, const struct qs_node *node, const char *slot)
     const int id = qs_lower_value(f);
     set_shape(&f->value[id], &f->shapes->var[var]);
     f->value[id].var = var;
+    return id;
+}
+
+int
+qs_lower_output(struct qs_fast *f, const struct qs_node *node, const char *slot, int i)
+{
+    const int32_t var = qs_node_output(node, slot, i);
+    const int id = qs_lower_value(f);
+    set_shape(&f->value[id], &f->shapes->var[var]);
+    f->value[id].var = var;
+    f->value[id].made = f->n_step - 1;
+    f->now[var] = id;
     return id;
 }
 
@@ -738,7 +750,7 @@ lower_concat(struct qs_fast *f, const struct qs_node *node, int32_t number)
         return false;
     int *in = qs_arena_calloc(&f->arena, (size_t)slot->n, sizeof(*in));
     for (int i = 0; i < slot->n; i++) {
-        in[i] = value_of(f, slot->var[i]);
+        in[i] = qs_lower_value_of(f, slot->var[i]);
         if (!is_image(f, in[i]) || (axis != 1 && axis != -3))
             return false;
     }
@@ -784,7 +796,7 @@ lower_forward(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, 
     int *out = qs_arena_calloc(&f->arena, (size_t)n_out + 1, sizeof(*out));
     for (int i = 0; i < node->n_in; i++)
         for (int j = 0; j < node->in[i].n; j++)
-            in[k++] = value_of(f, node->in[i].var[j]);
+            in[k++] = qs_lower_value_of(f, node->in[i].var[j]);
     k = 0;
     for (int i = 0; i < node->n_out; i++)
         for (int j = 0; j < node->out[i].n; j++) {

@@ -89,6 +89,7 @@ struct step {
     /* SOFTMAX: rows; RNN */
     struct rnn *rnn;
     int scratch; /* value that is only memory; -1 */
+    bool padded; /* DENSE: rows stay in `scratch`; SOFTMAX: they are read from there */
     double seconds;
 };
 
@@ -118,6 +119,10 @@ struct qs_fast {
 enum qs_err qs_lower(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
 int qs_lower_value(struct qs_fast *f); /* a new one, everything absent */
 struct step *qs_lower_step(struct qs_fast *f, enum kind kind);
+/* The value a variable holds at this point of the program; -1: none. */
+int qs_lower_value_of(struct qs_fast *f, int32_t var);
+/* A new value for an output of the step that was added last. */
+int qs_lower_output(struct qs_fast *f, const struct qs_node *node, const char *slot, int i);
 /* Element i of a constant of floats. */
 double qs_lower_param(const struct value *v, int64_t i);
 /* fuse.c */
@@ -134,6 +139,7 @@ enum qs_err qs_fast_prepare_conv(struct qs_ctx *cx, struct qs_fast *f,
 /* fast_rnn.c */
 bool qs_rnn_lower(struct qs_fast *f, const struct qs_node *node, int32_t number);
 enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
+int64_t qs_rnn_scratch(const struct rnn *r); /* floats */
 void qs_rnn_free(struct rnn *r);
 enum qs_err qs_floats_new(struct qs_ctx *cx, int64_t n, float **out) QS_MUST_CHECK;
 
