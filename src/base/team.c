@@ -2,13 +2,19 @@
 #include "base/team.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 
-enum { SPINS = 20000 }; /* some tens of microseconds */
+enum {
+    SPINS = 20000,     /* some tens of microseconds: then members sleep */
+    PATIENCE = 2000,   /* then the caller lets others run */
+    INDEX_BITS = 20,   /* of the item to take next, and of the number of items */
+    ITEMS_MOST = 1 << (INDEX_BITS - 1), /* each member may count one beyond */
+};
 
 struct member {
     struct qs_team *team;
@@ -16,16 +22,18 @@ struct member {
     int number;
 };
 
+/* A member that comes late finds nothing to take and nobody waits for it. So that it cannot take
+ * an item of one part for one of another, the part, its size and the next item are one number:
+ * part << 2 INDEX_BITS | size << INDEX_BITS | next. Whoever takes an item keeps the part from
+ * ending, so body and arg are those of the part. */
 struct qs_team {
     int size;
     struct member *member; /* [size], 0 is the caller */
-    /* the part in work */
+    atomic_ullong state;
+    atomic_llong done; /* items of the part */
     void (*body)(void *arg, int64_t i, int member);
     void *arg;
-    int64_t n;
-    atomic_llong next;
-    atomic_int busy;  /* members that have not finished the part */
-    atomic_uint part; /* counts parts */
+    int64_t base; /* number of its item 0 */
     atomic_bool quit;
     /* for those who sleep */
     pthread_mutex_t lock;
@@ -41,33 +49,42 @@ pause_briefly(void)
 #endif
 }
 
+static bool
+anything_left(unsigned long long state)
+{
+    const unsigned long long mask = (1ULL << INDEX_BITS) - 1;
+    return (state & mask) < (state >> INDEX_BITS & mask);
+}
+
 static void
 take_items(struct qs_team *t, int number)
 {
-    for (;;) {
-        const int64_t i = atomic_fetch_add_explicit(&t->next, 1, memory_order_relaxed);
-        if (i >= t->n)
+    const unsigned long long mask = (1ULL << INDEX_BITS) - 1;
+    while (anything_left(atomic_load(&t->state))) {
+        const unsigned long long ticket = atomic_fetch_add(&t->state, 1);
+        if (!anything_left(ticket))
             return;
-        t->body(t->arg, i, number);
+        t->body(t->arg, t->base + (int64_t)(ticket & mask), number);
+        atomic_fetch_add(&t->done, 1);
     }
 }
 
 static bool
-idle(struct qs_team *t, unsigned seen)
+idle(struct qs_team *t)
 {
-    return atomic_load(&t->part) == seen && !atomic_load(&t->quit);
+    return !anything_left(atomic_load(&t->state)) && !atomic_load(&t->quit);
 }
 
 static void
-await_part(struct qs_team *t, unsigned seen)
+await_part(struct qs_team *t)
 {
-    for (int i = 0; i < SPINS && idle(t, seen); i++)
+    for (int i = 0; i < SPINS && idle(t); i++)
         pause_briefly();
-    if (!idle(t, seen))
+    if (!idle(t))
         return;
     pthread_mutex_lock(&t->lock);
     atomic_fetch_add(&t->asleep, 1);
-    while (idle(t, seen))
+    while (idle(t))
         pthread_cond_wait(&t->work, &t->lock);
     atomic_fetch_sub(&t->asleep, 1);
     pthread_mutex_unlock(&t->lock);
@@ -77,13 +94,11 @@ static void *
 serve(void *arg)
 {
     struct member *m = arg;
-    struct qs_team *t = m->team;
-    for (unsigned seen = 0;; seen++) {
-        await_part(t, seen);
-        if (atomic_load(&t->quit))
+    for (;;) {
+        await_part(m->team);
+        if (atomic_load(&m->team->quit))
             return NULL;
-        take_items(t, m->number);
-        atomic_fetch_sub_explicit(&t->busy, 1, memory_order_release);
+        take_items(m->team, m->number);
     }
 }
 
@@ -97,6 +112,21 @@ wake(struct qs_team *t)
     pthread_mutex_unlock(&t->lock);
 }
 
+static void
+run_part(struct qs_team *t, int64_t n)
+{
+    const unsigned long long part = (atomic_load(&t->state) >> 2 * INDEX_BITS) + 1;
+    atomic_store(&t->done, 0);
+    atomic_store(&t->state, part << 2 * INDEX_BITS | (unsigned long long)n << INDEX_BITS);
+    wake(t);
+    take_items(t, 0);
+    for (int i = 0; atomic_load(&t->done) < n; i++) {
+        pause_briefly();
+        if (i > PATIENCE)
+            sched_yield();
+    }
+}
+
 void
 qs_team_run(struct qs_team *t, int64_t n, void (*body)(void *arg, int64_t i, int member),
             void *arg)
@@ -108,14 +138,8 @@ qs_team_run(struct qs_team *t, int64_t n, void (*body)(void *arg, int64_t i, int
     }
     t->body = body;
     t->arg = arg;
-    t->n = n;
-    atomic_store(&t->next, 0);
-    atomic_store(&t->busy, t->size - 1);
-    atomic_fetch_add(&t->part, 1);
-    wake(t);
-    take_items(t, 0);
-    while (atomic_load_explicit(&t->busy, memory_order_acquire) > 0)
-        pause_briefly();
+    for (t->base = 0; t->base < n; t->base += ITEMS_MOST)
+        run_part(t, n - t->base < ITEMS_MOST ? n - t->base : ITEMS_MOST);
 }
 
 struct qs_team *
