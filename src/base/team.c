@@ -10,9 +10,9 @@
 #include "base/mem.h"
 
 enum {
-    SPINS = 20000,     /* some tens of microseconds: then members sleep */
-    PATIENCE = 2000,   /* then the caller lets others run */
-    INDEX_BITS = 20,   /* of the item to take next, and of the number of items */
+    SPINS = 20000,                      /* some tens of microseconds: then members sleep */
+    PATIENCE = 2000,                    /* then the caller lets others run */
+    INDEX_BITS = 20,                    /* of the item to take next, and of the number of items */
     ITEMS_MOST = 1 << (INDEX_BITS - 1), /* each member may count one beyond */
 };
 
@@ -128,8 +128,7 @@ run_part(struct qs_team *t, int64_t n)
 }
 
 void
-qs_team_run(struct qs_team *t, int64_t n, void (*body)(void *arg, int64_t i, int member),
-            void *arg)
+qs_team_run(struct qs_team *t, int64_t n, void (*body)(void *arg, int64_t i, int member), void *arg)
 {
     if (t->size == 1 || n <= 1) {
         for (int64_t i = 0; i < n; i++)

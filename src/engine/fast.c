@@ -210,8 +210,7 @@ start_inputs(struct qs_fast *f, const struct qs_value *in)
 static enum qs_err
 infer(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
 {
-    struct qs_input_shape *shape =
-        qs_arena_calloc(&f->arena, (size_t)f->n_in + 1, sizeof(*shape));
+    struct qs_input_shape *shape = qs_arena_calloc(&f->arena, (size_t)f->n_in + 1, sizeof(*shape));
     int32_t *var = qs_arena_calloc(&f->arena, (size_t)f->n_in + 1, sizeof(*var));
     qs_model_inputs(f->m, var, f->n_in);
     for (int i = 0; i < f->n_in; i++) {

@@ -218,16 +218,16 @@ split(struct qs_fast *f, struct step *s)
     const struct qk_conv_args *a = &s->args;
     const bool depthwise = s->kind == STEP_DEPTHWISE;
     const int threads = qs_team_size(f->team), tile = f->k->tile;
-    const int64_t pixel_macs = (int64_t)a->oc_blocks * f->lanes * a->kh * a->kw *
-                               (depthwise ? 1 : s->ic);
+    const int64_t pixel_macs =
+        (int64_t)a->oc_blocks * f->lanes * a->kh * a->kw * (depthwise ? 1 : s->ic);
     const int64_t macs = pixel_macs * s->rows * s->cols * s->n_images;
     const int want = threads > 1 && macs >= WORTH_SHARING ? PARTS * threads : 1;
     const int units = depthwise ? a->oc_blocks : ceil_div(a->oc_blocks, 2);
     /* chunks of rows, or of pixels of a long row */
     const bool flat = s->rows == 1;
     const int whole = flat ? s->cols : s->rows;
-    const int64_t line = (int64_t)(depthwise ? 1 : s->ic) * 4 *
-                         (flat ? 1 : s->cols * a->stride_w * a->stride_h);
+    const int64_t line =
+        (int64_t)(depthwise ? 1 : s->ic) * 4 * (flat ? 1 : s->cols * a->stride_w * a->stride_h);
     int64_t chunk = depthwise ? whole : CHUNK_BYTES / line;
     if (flat)
         chunk = chunk / tile * tile;
@@ -346,14 +346,13 @@ qs_run_DENSE(struct qs_fast *f, struct step *s)
     s->args.y = apart ? f->value[s->scratch].data : y->data;
     run_all(f, s);
     for (int i = 0; apart && !s->padded && i < s->cols; i++)
-        memcpy(y->data + i * s->oc, s->args.y + i * s->args.y_pixel,
-               (size_t)s->oc * sizeof(float));
+        memcpy(y->data + i * s->oc, s->args.y + i * s->args.y_pixel, (size_t)s->oc * sizeof(float));
 }
 
 struct shuffle {
     struct qs_fast *f;
     struct step *s;
-    const float *x; /* of the image */
+    const float *x;  /* of the image */
     float *y, *room; /* [member][width][lanes] */
 };
 

@@ -96,8 +96,7 @@ nearest_row(const struct job *j, const float *x, float *y)
         return;
     }
     for (int64_t i = 0; i < j->y->d[3]; i++)
-        memcpy(y + i * j->y->pixel, x + s->x0[i] * j->x->pixel,
-               (size_t)j->y->pixel * sizeof(*y));
+        memcpy(y + i * j->y->pixel, x + s->x0[i] * j->x->pixel, (size_t)j->y->pixel * sizeof(*y));
 }
 
 static void

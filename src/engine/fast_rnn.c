@@ -13,7 +13,7 @@
 
 enum { GATES = 4, IN_MOST = 3 /* Input, hidden, memory */, PARTS = 4 };
 
-struct direction { /* of a layer */
+struct direction {                    /* of a layer */
     int w_in, w_state, b_in, b_state; /* constants */
     int64_t in;
     float *packed_in, *packed_state, *bias; /* bias: the sum of both */
@@ -310,8 +310,8 @@ qs_run_RNN(struct qs_fast *f, struct step *s)
     r->s = s;
     r->x = f->value[s->in[0]].data;
     for (r->layer = 0; r->layer < r->layers; r->layer++) {
-        r->y = r->layer == r->layers - 1 ? f->value[s->y].data
-                                         : room + r->layer % 2 * layer_floats(r);
+        r->y =
+            r->layer == r->layers - 1 ? f->value[s->y].data : room + r->layer % 2 * layer_floats(r);
         qs_team_run(f->team, (int64_t)r->dirs * PARTS, project, r);
         qs_team_run(f->team, r->dirs, recur, r);
         r->x = r->y;

@@ -74,8 +74,8 @@ fuse_affine(struct qs_fast *f, struct step *s)
     if (!p || p->has_post)
         return;
     const bool takes_all = (sums(p) && p->more < 0) || p->kind == STEP_AFFINE;
-    const bool takes_post = takes_all || sums(p) || p->kind == STEP_BINARY ||
-                            (p->kind == STEP_RESIZE && p->more >= 0);
+    const bool takes_post =
+        takes_all || sums(p) || p->kind == STEP_BINARY || (p->kind == STEP_RESIZE && p->more >= 0);
     const bool only_post = is_affine_only_post(s);
     if (!(only_post ? takes_post : takes_all && p->oc == s->oc))
         return;

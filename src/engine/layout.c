@@ -50,8 +50,8 @@ makes_image(const struct qs_fast *f, const struct step *s)
 static enum layout
 wanted(const struct qs_fast *f, const struct step *s, const struct value *x)
 {
-    if (s->kind == STEP_CONV && x->layout == PLAIN && s->ic <= PLANES_MOST &&
-        s->ic < f->lanes && x == &f->value[s->x])
+    if (s->kind == STEP_CONV && x->layout == PLAIN && s->ic <= PLANES_MOST && s->ic < f->lanes &&
+        x == &f->value[s->x])
         return PLANES;
     return makes_image(f, s) || s->kind == STEP_TRANSPOSED ? BLOCKED : PLAIN;
 }

@@ -13,10 +13,16 @@
 int
 qs_lower_value(struct qs_fast *f)
 {
-    struct value *v = qs_arena_grow(&f->arena, (void **)&f->value, f->n_value, &f->cap_value,
-                                    sizeof(*f->value));
-    *v = (struct value){.var = -1, .made = -1, .input = -1, .output = -1, .alias = -1,
-                        .part_of = -1, .first = -1, .last = -1};
+    struct value *v =
+        qs_arena_grow(&f->arena, (void **)&f->value, f->n_value, &f->cap_value, sizeof(*f->value));
+    *v = (struct value){.var = -1,
+                        .made = -1,
+                        .input = -1,
+                        .output = -1,
+                        .alias = -1,
+                        .part_of = -1,
+                        .first = -1,
+                        .last = -1};
     for (int i = 0; i < 3; i++)
         v->converted[i] = -1;
     return f->n_value++;
@@ -375,8 +381,8 @@ lower_batch_norm(struct qs_fast *f, const struct qs_node *node, int32_t number)
     for (int64_t i = 0; i < s->oc; i++) {
         const double deviation = sqrt(qs_lower_param(&f->value[p[3]], i) + epsilon);
         s->scale[i] = qs_lower_param(&f->value[p[0]], i) / deviation;
-        s->shift[i] = qs_lower_param(&f->value[p[1]], i) -
-                      qs_lower_param(&f->value[p[2]], i) * s->scale[i];
+        s->shift[i] =
+            qs_lower_param(&f->value[p[1]], i) - qs_lower_param(&f->value[p[2]], i) * s->scale[i];
     }
     finish(f, s, node, number);
     return true;
@@ -571,9 +577,7 @@ fill_windows(const struct qs_node *node, const struct step *s, int axis, int64_t
     for (int64_t i = 0; i < out; i++) {
         const int64_t start_at = i * s->stride[axis] - s->pad[2 * axis];
         const int64_t a = global ? 0 : adaptive ? i * in / out : start_at;
-        const int64_t b = global     ? in
-                          : adaptive ? ((i + 1) * in + out - 1) / out
-                                     : start_at + k;
+        const int64_t b = global ? in : adaptive ? ((i + 1) * in + out - 1) / out : start_at + k;
         from[i] = (int32_t)(a > 0 ? a : 0);
         to[i] = (int32_t)(b < in ? b : in);
     }
@@ -733,9 +737,9 @@ lower_identity(struct qs_fast *f, const struct qs_node *node, int32_t number)
     const int x = input_of(f, node, "X");
     const int32_t out = qs_node_output(node, "Out", 0);
     (void)number;
-    if (x < 0 || out < 0 || (strcmp(node->type, "dropout") == 0 &&
-                             strcmp(qs_attr_str(node, "dropout_implementation", ""),
-                                    "upscale_in_train") != 0))
+    if (x < 0 || out < 0 ||
+        (strcmp(node->type, "dropout") == 0 &&
+         strcmp(qs_attr_str(node, "dropout_implementation", ""), "upscale_in_train") != 0))
         return false;
     f->now[out] = x;
     return true;
@@ -784,8 +788,8 @@ lower_forward(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, 
 {
     int n_in = 0, n_out = 0, k = 0;
     if (!node->op || !node->op->forward)
-        return qs_fail(cx, QS_ERR_UNSUPPORTED,
-                       _("the model cannot run: no implementation of '%s'"), node->type);
+        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("the model cannot run: no implementation of '%s'"),
+                       node->type);
     if (qs_node_attr(node, "sub_block"))
         return qs_fail(cx, QS_ERR_UNSUPPORTED, _("'%s' runs a block of its own"), node->type);
     for (int i = 0; i < node->n_in; i++)

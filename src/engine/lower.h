@@ -44,9 +44,9 @@ struct value {
     int64_t pixel, row, block, image;
     /* memory */
     int64_t floats, offset;
-    int first, last;   /* steps between which it is alive */
-    bool halo_shared;  /* others write where its halo is */
-    float *data;       /* element 0, or pixel (0, 0) */
+    int first, last;  /* steps between which it is alive */
+    bool halo_shared; /* others write where its halo is */
+    float *data;      /* element 0, or pixel (0, 0) */
 };
 
 enum kind {
@@ -60,15 +60,15 @@ struct step {
     const struct qs_node *node; /* it begins with; NULL: conversion */
     int32_t number;             /* of that node */
     bool dead;
-    int x, y;  /* value read first and value made; -1 */
-    int more;  /* second value read (operand, addition); -1 */
+    int x, y;                   /* value read first and value made; -1 */
+    int more;                   /* second value read (operand, addition); -1 */
     int *in, n_in, *out, n_out; /* FORWARD, CONCAT: all values, in slot order; -1: absent */
     struct qk_post post;
     bool has_post;
     /* CONV, DEPTHWISE, DENSE, TRANSPOSED, AFFINE */
-    int w;                  /* constant; -1 */
-    bool w_transposed;      /* DENSE: rows are outputs */
-    double *scale, *shift;  /* [oc] applied to the sum */
+    int w;                 /* constant; -1 */
+    bool w_transposed;     /* DENSE: rows are outputs */
+    double *scale, *shift; /* [oc] applied to the sum */
     int64_t ic, oc;
     int kh, kw, stride[2], dilation[2], pad[4]; /* top, bottom, left, right */
     float *packed, *bias;
