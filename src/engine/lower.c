@@ -363,13 +363,21 @@ start_affine(struct qs_fast *f, const struct qs_node *node, int x, const char *o
     return s;
 }
 
+/* In training it normalises by what it sees. */
+static bool
+is_training(const struct qs_node *node)
+{
+    return !qs_attr_int(node, "use_global_stats", 0) &&
+           (!qs_attr_int(node, "is_test", 0) || qs_attr_int(node, "trainable_statistics", 0));
+}
+
 static bool
 lower_batch_norm(struct qs_fast *f, const struct qs_node *node, int32_t number)
 {
     static const char *const slots[] = {"Scale", "Bias", "Mean", "Variance"};
     const int x = input_of(f, node, "X");
     int p[4];
-    if (!is_image(f, x) || !layout_is_nchw(node, "data_layout"))
+    if (!is_image(f, x) || !layout_is_nchw(node, "data_layout") || is_training(node))
         return false;
     for (int i = 0; i < 4; i++) {
         p[i] = input_of(f, node, slots[i]);

@@ -51,7 +51,7 @@ read_dims(const char *text, int64_t *d)
 {
     int n = 0;
     char *at = (char *)(uintptr_t)text;
-    while (*at && *at != ')') {
+    while (*at && *at != ')' && *at != ']') {
         d[n++] = strtoll(at, &at, 10);
         at += *at == ',';
     }
@@ -272,7 +272,7 @@ check_graph(void **arg)
 #define CONV1 "conv2d Input:x Filter:w(20,3,3,3) > Output:c strides=[2,2] paddings=[1,1]"
 #define BN(x, y, c)                                                                             \
     "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
-    "(" c ") > Y:" y
+    "(" c ") > Y:" y " is_test=true"
 
 static struct graph graphs[] = {
     {"a convolution takes in batch norm and relu",
@@ -284,6 +284,9 @@ static struct graph graphs[] = {
      {CONV1, "elementwise_add X:c Y:b(20) > Out:a axis=1",
       "hard_swish X:a > Out:y offset=3.0 scale=6.0 threshold=6.0"},
      "CONVERT CONV CONVERT"},
+    {"a batch norm in training runs as it is", "2,3,8,8",
+     {CONV1, "batch_norm X:c Scale:s(20) Bias:b(20) Mean:m(20) Variance:v(20) > Y:y"},
+     "CONVERT CONV CONVERT FORWARD"},
     {"a bias may be reshaped",
      "1,3,16,16",
      {CONV1, "reshape2 X:b(20) > Out:r shape=[1,-1,1,1]", "elementwise_add X:c Y:r > Out:y"},
