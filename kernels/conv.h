@@ -73,6 +73,26 @@ struct qk_pool_args {
     float divisor; /* of an average; 0: the size of the window */
 };
 
+/* Winograd's convolutions of 3x3 taps with stride 1: squares of m x m outputs (m 2 or 4) come from
+ * (m + 2)^2 products per channel instead of 9 m^2. The image is cut into squares, counted row by
+ * row; the products of all squares at one of the (m + 2)^2 points are a 1x1 convolution (conv).
+ * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks". */
+struct qk_winograd_args {
+    int m;
+    int across;     /* squares in a row of the image */
+    const float *x; /* under the first tap of output pixel (0, 0); blocked */
+    int64_t x_block, x_row;
+    int ic_blocks, oc_blocks;
+    float *v;       /* [point][ic block][n][lanes] of n squares in work */
+    const float *p; /* [point][oc block][n][lanes] their products */
+    const float *bias;
+    float *y;
+    int64_t y_block, y_row;
+    const float *add; /* or NULL */
+    int64_t add_block, add_row;
+    struct qk_post post;
+};
+
 /* Bilinear: output (i, j) mixes rows top[i], bottom[i] by v[i] and pixels left[j], right[j] by
  * h[j] (weights of bottom and right). */
 struct qk_bilinear_args {
@@ -99,6 +119,10 @@ struct qk_conv {
                  int col1);
     /* Blocks block0 .. block1-1. Weights [block][kh][kw][lanes]. */
     void (*depthwise)(const struct qk_conv_args *a, int block0, int block1, int row0, int row1);
+    /* Squares `first` .. first + n - 1: the input transformed into v; the products transformed
+     * into the output. */
+    void (*winograd_input)(const struct qk_winograd_args *a, int first, int n);
+    void (*winograd_output)(const struct qk_winograd_args *a, int first, int n);
     /* One block, rows row0 .. row1-1. An empty window of max_pool gives the lowest float. */
     void (*max_pool)(const struct qk_pool_args *a, int row0, int row1);
     void (*avg_pool)(const struct qk_pool_args *a, int row0, int row1);
@@ -138,6 +162,9 @@ struct qk_pack {
     const double *scale; /* [oc] or NULL */
 };
 void qk_conv_pack(const struct qk_pack *p, float *out);
+
+/* One filter g[3][3] at the (m + 2)^2 points: G g G^T, row by row. */
+void qk_winograd_filter(int m, const double *g, double *u);
 
 /* All variants, scalar first, best last; ends with NULL. */
 extern const struct qk_conv *const qk_conv_all[];

@@ -400,6 +400,110 @@ check_tiles(const struct qk_conv *k, char *why)
     return true;
 }
 
+/* ---- Winograd ---- */
+
+static float *
+winograd_weights(const struct qk_conv *k, const struct conv_case *c, const struct conv_data *d,
+                 int m)
+{
+    const int points = (m + 2) * (m + 2);
+    const int64_t n = (int64_t)c->oc * c->ic, one = qk_conv_packed(k->lanes, c->oc, c->ic, 1, 1);
+    float *out = floats(points * one), *at = floats(n);
+    double g[9], u[36];
+    for (int p = 0; p < points; p++) {
+        for (int64_t i = 0; i < n; i++) {
+            for (int t = 0; t < 9; t++)
+                g[t] = (double)d->w[i * 9 + t];
+            qk_winograd_filter(m, g, u);
+            at[i] = (float)u[p];
+        }
+        const struct qk_pack pack = {.lanes = k->lanes,
+                                     .block = k->lanes,
+                                     .oc = c->oc,
+                                     .ic = c->ic,
+                                     .kh = 1,
+                                     .kw = 1,
+                                     .w = at,
+                                     .w_oc = c->ic,
+                                     .w_ic = 1};
+        qk_conv_pack(&pack, out + p * one);
+    }
+    free(at);
+    return out;
+}
+
+/* Squares first .. first + n - 1. */
+static void
+run_winograd(const struct qk_conv *k, const struct conv_case *c, const struct conv_data *d,
+             const struct qk_winograd_args *a, const float *u, int first, int n)
+{
+    const int points = (a->m + 2) * (a->m + 2);
+    const int64_t one = qk_conv_packed(k->lanes, c->oc, c->ic, 1, 1);
+    const float zero[2 * QK_CONV_LANES_MOST * 4] __attribute__((aligned(64))) = {0};
+    struct qk_conv_args g = d->a;
+    k->winograd_input(a, first, n);
+    g.kh = g.kw = 1;
+    g.x_block = g.y_block = (int64_t)n * k->lanes;
+    g.x_pixel = g.y_pixel = k->lanes;
+    g.bias = zero;
+    g.add = NULL;
+    g.wrap = n;
+    g.post = (struct qk_post){QK_POST_CLAMP, -INFINITY, INFINITY, 0};
+    for (int p = 0; p < points; p++) {
+        g.x = a->v + p * a->ic_blocks * g.x_block;
+        g.w = u + p * one;
+        g.y = (float *)(uintptr_t)a->p + p * a->oc_blocks * g.y_block;
+        k->conv(&g, 0, (a->oc_blocks + 1) / 2, 0, 1, 0, n);
+    }
+    k->winograd_output(a, first, n);
+}
+
+static bool
+check_winograd_of(const struct qk_conv *k, const struct conv_case *c, int m, char *why)
+{
+    struct conv_data d = make(k, c);
+    float *u = winograd_weights(k, c, &d, m);
+    const int squares = d.oh / m * (d.ow / m), points = (m + 2) * (m + 2);
+    const int ic_blocks = (c->ic + k->lanes - 1) / k->lanes;
+    float *v = floats((int64_t)points * ic_blocks * squares * k->lanes);
+    float *p = floats((int64_t)points * d.a.oc_blocks * squares * k->lanes);
+    const struct qk_winograd_args a = {
+        m,       d.ow / m, d.a.x, d.a.x_block, d.a.x_row, ic_blocks, d.a.oc_blocks, v,
+        p,       d.a.bias, d.a.y, d.a.y_block, d.a.y_row, d.a.add,   d.a.add_block, d.a.add_row,
+        d.a.post};
+    run_winograd(k, c, &d, &a, u, 0, squares / 3);
+    run_winograd(k, c, &d, &a, u, squares / 3, squares - squares / 3);
+    bool ok = image_intact(&d.out);
+    sprintf(why, "wrote outside the image");
+    for (int o = 0; ok && o < c->oc; o++)
+        for (int i = 0; ok && i < d.oh * d.ow; i++) {
+            double size;
+            const double want = post_of(&d.a.post, exact(c, &d, o, i / d.ow, i % d.ow, &size));
+            const double got = (double)*image_pixel(&d.out, o, i / d.ow, i % d.ow);
+            ok = fabs(got - want) <= 1e-5 * size;
+            sprintf(why, "m %d channel %d pixel %d: %.9g, exact %.9g", m, o, i, got, want);
+        }
+    free(u);
+    free(v);
+    free(p);
+    drop(&d);
+    return ok;
+}
+
+static bool
+check_winograd(const struct qk_conv *k, char *why)
+{
+    static const struct conv_case cases[] = {
+        {IMAGE(40, 50, 8, 12), SQUARE(3, 1, 1, 1), .add = true, .y_halo = 1},
+        {IMAGE(16, 16, 4, 4), SQUARE(3, 1, 1, 1), .post = QK_POST_SIGMOID},
+        {IMAGE(5, 3, 16, 8), SQUARE(3, 1, 1, 1), .post = QK_POST_HARD_SIGMOID},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        if (!check_winograd_of(k, &cases[i], 2, why) || !check_winograd_of(k, &cases[i], 4, why))
+            return false;
+    return true;
+}
+
 /* ---- the rest ---- */
 
 static bool
@@ -619,6 +723,7 @@ static const struct {
     {"convolution is exact up to rounding", check_dense},
     {"every tile is exact up to rounding", check_tiles},
     {"depthwise convolution is exact up to rounding", check_depthwise},
+    {"Winograd's convolution is exact up to 1e-5", check_winograd},
     {"activations are exact up to 4e-7", check_posts},
     {"elementwise operations round once", check_binary},
     {"pooling is exact up to rounding", check_pools},

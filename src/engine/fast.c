@@ -245,7 +245,10 @@ add_scratch(struct qs_fast *f)
     for (int i = 0; i < f->n_step; i++) {
         struct step *s = &f->step[i];
         int64_t floats = 0;
-        if (s->kind == STEP_DENSE && s->oc % f->lanes != 0)
+        qs_winograd_choose(f, s);
+        if (s->winograd)
+            floats = qs_winograd_scratch(f, s);
+        else if (s->kind == STEP_DENSE && s->oc % f->lanes != 0)
             floats = f->value[s->x].count / s->ic * (s->oc + f->lanes);
         else if (s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN)
             floats = qs_team_size(f->team) * f->value[s->x].d[3] * f->lanes;
@@ -290,7 +293,9 @@ prepare(struct qs_ctx *cx, struct qs_fast *f)
         struct step *s = &f->step[i];
         const bool conv = s->kind == STEP_CONV || s->kind == STEP_DEPTHWISE ||
                           s->kind == STEP_TRANSPOSED || s->kind == STEP_DENSE;
-        if (conv)
+        if (s->winograd)
+            err = qs_winograd_prepare(cx, f, s);
+        else if (conv)
             err = qs_fast_prepare_conv(cx, f, s);
         else if (s->kind == STEP_RNN)
             err = qs_rnn_prepare(cx, f, s);
@@ -406,7 +411,7 @@ qs_fast_step(const struct qs_fast *f, int i)
     const int32_t var = y >= 0 ? f->value[y].var : -1;
     return (struct qs_fast_step){.op_type = s->node ? s->node->type : "layout",
                                  .name = var >= 0 ? f->m->var[var].name : "",
-                                 .how = how[s->kind],
+                                 .how = s->winograd ? "WINOGRAD" : how[s->kind],
                                  .seconds = s->seconds};
 }
 

@@ -325,6 +325,10 @@ set_pointers(struct qs_fast *f, struct step *s)
 void
 qs_run_CONV(struct qs_fast *f, struct step *s)
 {
+    if (s->winograd) {
+        qs_winograd_run(f, s);
+        return;
+    }
     set_pointers(f, s);
     run_all(f, s);
 }

@@ -74,7 +74,8 @@ struct step {
     float *packed, *bias;
     int64_t packed_floats;
     struct qk_conv_args args;
-    int n_images, images_are_pixels;
+    int n_images;
+    int winograd;                           /* outputs on a side of its squares; 0: direct */
     int chunks, groups, panels, rows, cols; /* how the work is split */
     int chunk, group;                       /* rows or pixels, panels each */
     /* BINARY */
@@ -136,6 +137,11 @@ void qs_step_inputs(const struct step *s, void (*fn)(void *arg, int *value), voi
 /* fast_conv.c */
 enum qs_err qs_fast_prepare_conv(struct qs_ctx *cx, struct qs_fast *f,
                                  struct step *s) QS_MUST_CHECK;
+/* fast_winograd.c */
+void qs_winograd_choose(const struct qs_fast *f, struct step *s);     /* sets s->winograd */
+int64_t qs_winograd_scratch(const struct qs_fast *f, struct step *s); /* floats */
+enum qs_err qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
+void qs_winograd_run(struct qs_fast *f, struct step *s);
 /* fast_rnn.c */
 bool qs_rnn_lower(struct qs_fast *f, const struct qs_node *node, int32_t number);
 enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
