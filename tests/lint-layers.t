@@ -9,8 +9,8 @@ src/base     base/
 src/model    base/ model/ kernels/kernel.h kernels/cpu.h
 src/ops      base/ model/ ops/ kernels/
 src/io       base/ model/ io/
-src/engine   base/ model/ engine/
 src/data     base/ model/ io/ data/
+src/engine   base/ model/ kernels/ engine/
 passes       base/ model/ passes/
 db           base/ model/ db/
 src/app      base/ model/ kernels/ ops/ io/ engine/ data/ passes/ db/ app/

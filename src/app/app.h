@@ -125,6 +125,28 @@ struct qs_metric_look {
 };
 bool qs_app_metric_look(const char *name, struct qs_metric_look *out); /* false: unknown */
 
+struct qs_bench_options {
+    const struct qs_strv *shapes; /* "NAME=1,3,224,224", or "1,3,224,224" of the only input */
+    double seconds;               /* to measure */
+};
+struct qs_bench_op {
+    char *op_type, *name;
+    double ms; /* shortest */
+};
+struct qs_benched {
+    double ms_min, ms_median;
+    int runs, threads;
+    const char *isa, *engine;        /* "fast" or "exact" */
+    int64_t param_bytes, peak_bytes; /* memory of weights and of tensors */
+    struct qs_bench_op *op;
+    int n_op;
+};
+/* Measures the model on inputs of random numbers in the fast engine (engine/fast.h), or in the
+ * exact one when that cannot run it. */
+enum qs_err qs_app_bench(struct qs_ctx *cx, const struct qs_opened *o,
+                         const struct qs_bench_options *opt, struct qs_benched *done) QS_MUST_CHECK;
+void qs_benched_release(struct qs_benched *done);
+
 /* Runs of the store (db NULL: default path). */
 enum qs_err qs_app_runs(struct qs_ctx *cx, const char *db, struct qs_runs *out) QS_MUST_CHECK;
 enum qs_err qs_app_run(struct qs_ctx *cx, const char *db, int64_t id,

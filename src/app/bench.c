@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `qslim bench`: how long a model takes on inputs of given shapes. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/app.h"
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "engine/exec.h"
+#include "engine/fast.h"
+#include "kernels/cpu.h"
+#include "model/shape.h"
+
+enum { WARM_UP = 3, RUNS_LEAST = 5, RUNS_MOST = 1000000 };
+
+struct bench {
+    const struct qs_opened *o;
+    struct qs_benched *done;
+    struct qs_value *in;
+    struct qs_buf **buf;
+    int n_in;
+    struct qs_fast *fast; /* one of these */
+    struct qs_exec *exec;
+    double *ms; /* of each run */
+    int cap, n_op_cap;
+    /* the exact engine: time at which the last tensor was made */
+    double last;
+    int op;
+};
+
+static double
+ms_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * (double)t.tv_sec + (double)t.tv_nsec / 1e6;
+}
+
+/* ---- inputs ---- */
+
+/* Floats between 0 and 1, as images have them; integers are 0. */
+static void
+fill(struct qs_value *v, uint64_t seed)
+{
+    uint64_t state = seed;
+    memset(v->data, 0, (size_t)v->count * (size_t)qs_dtype_bytes(v->dtype));
+    for (int64_t i = 0; v->dtype == QS_DTYPE_float32 && i < v->count; i++) {
+        state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        v->f32[i] = (float)(state >> 40) / (float)(1 << 24);
+    }
+}
+
+static enum qs_err
+make_input(struct qs_ctx *cx, struct bench *b, int i, const char *name, const struct qs_shape *s)
+{
+    struct qs_value *v = &b->in[i];
+    if (!s->known || qs_dtype_bytes(s->dtype) == 0)
+        return qs_fail(cx, QS_ERR_USAGE, _("the shape of input '%s' is not known: give --shape"),
+                       name);
+    *v = (struct qs_value){.dtype = s->dtype, .n = s->n};
+    memcpy(v->d, s->d, sizeof(v->d));
+    enum qs_err err = qs_count_elements(cx, v->d, v->n, &v->count);
+    if (!err && v->count > INT64_MAX / 16)
+        err = qs_fail(cx, QS_ERR_MEMORY, _("input '%s' is too large"), name);
+    if (!err)
+        err = qs_buf_new(cx, (size_t)v->count * (size_t)qs_dtype_bytes(v->dtype), &b->buf[i]);
+    if (err)
+        return err;
+    v->data = b->buf[i]->data;
+    fill(v, cx->seed);
+    return QS_OK;
+}
+
+static enum qs_err
+make_inputs(struct qs_ctx *cx, struct bench *b, const struct qs_bench_options *opt)
+{
+    const struct qs_model *m = b->o->model;
+    struct qs_shapes *shapes = NULL;
+    struct qs_arena arena;
+    enum qs_err err = QS_OK;
+    qs_arena_init(&arena);
+    struct qs_input_shape *given =
+        qs_arena_calloc(&arena, (size_t)opt->shapes->n + 1, sizeof(*given));
+    for (int i = 0; i < opt->shapes->n && !err; i++)
+        err = qs_input_shape_parse(cx, &arena, opt->shapes->v[i], &given[i]);
+    if (!err)
+        err = qs_infer_shapes(cx, m, given, opt->shapes->n, &shapes);
+    int32_t *var = qs_arena_calloc(&arena, (size_t)b->n_in + 1, sizeof(*var));
+    qs_model_inputs(m, var, b->n_in);
+    for (int i = 0; i < b->n_in && !err; i++)
+        err = make_input(cx, b, i, m->var[var[i]].name, &shapes->var[var[i]]);
+    qs_shapes_free(shapes);
+    qs_arena_release(&arena);
+    return err;
+}
+
+/* ---- runs ---- */
+
+static struct qs_bench_op *
+op_at(struct bench *b, int i, const char *type, const char *name)
+{
+    struct qs_benched *d = b->done;
+    if (i < d->n_op)
+        return &d->op[i];
+    if (d->n_op == b->n_op_cap) {
+        b->n_op_cap = b->n_op_cap ? 2 * b->n_op_cap : 64;
+        d->op = qs_xrealloc(d->op, (size_t)b->n_op_cap * sizeof(*d->op));
+    }
+    d->op[d->n_op] = (struct qs_bench_op){qs_xstrdup(type), qs_xstrdup(name), (double)INFINITY};
+    return &d->op[d->n_op++];
+}
+
+static void
+note_time(struct bench *b, int i, const char *type, const char *name, double ms)
+{
+    struct qs_bench_op *op = op_at(b, i, type, name);
+    op->ms = ms < op->ms ? ms : op->ms;
+}
+
+static enum qs_err
+see_exact(struct qs_ctx *cx, void *arg, int32_t node, int32_t var, const struct qs_value *v)
+{
+    struct bench *b = arg;
+    const double now = ms_now();
+    const struct qs_model *m = b->o->model;
+    (void)cx, (void)v;
+    note_time(b, b->op++, m->block[0].node[node].type, m->var[var].name, now - b->last);
+    b->last = ms_now();
+    return QS_OK;
+}
+
+static enum qs_err
+run_once(struct qs_ctx *cx, struct bench *b)
+{
+    if (b->fast)
+        return qs_fast_run(cx, b->fast, b->in, b->n_in);
+    const struct qs_watch watch = {see_exact, b};
+    b->last = ms_now();
+    b->op = 0;
+    return qs_exec_run(cx, b->exec, b->in, b->n_in, &watch);
+}
+
+static void
+note_steps(struct bench *b)
+{
+    for (int i = 0; b->fast && i < qs_fast_n_steps(b->fast); i++) {
+        const struct qs_fast_step s = qs_fast_step(b->fast, i);
+        note_time(b, i, s.op_type, s.name, 1e3 * s.seconds);
+    }
+}
+
+static int
+compare_ms(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static enum qs_err
+measure(struct qs_ctx *cx, struct bench *b, double seconds)
+{
+    struct qs_benched *d = b->done;
+    enum qs_err err = QS_OK;
+    for (int i = 0; i < WARM_UP && !err; i++)
+        err = run_once(cx, b);
+    const double start = ms_now();
+    while (!err && d->runs < RUNS_MOST &&
+           (d->runs < RUNS_LEAST || ms_now() - start < 1e3 * seconds)) {
+        const double before = ms_now();
+        err = run_once(cx, b);
+        const double ms = ms_now() - before;
+        if (d->runs == b->cap) {
+            b->cap = b->cap ? 2 * b->cap : 256;
+            b->ms = qs_xrealloc(b->ms, (size_t)b->cap * sizeof(*b->ms));
+        }
+        b->ms[d->runs++] = ms;
+        note_steps(b);
+    }
+    if (err)
+        return err;
+    qsort(b->ms, (size_t)d->runs, sizeof(*b->ms), compare_ms);
+    d->ms_min = b->ms[0];
+    d->ms_median = b->ms[d->runs / 2];
+    return QS_OK;
+}
+
+/* The fast engine when it can, else the exact one. */
+static enum qs_err
+make_engine(struct qs_ctx *cx, struct bench *b)
+{
+    struct qs_benched *d = b->done;
+    enum qs_err err = qs_fast_new(cx, b->o->model, b->in, b->n_in, &b->fast);
+    d->threads = cx->threads;
+    d->engine = err ? "exact" : "fast";
+    if (!err) {
+        d->isa = qs_fast_isa(b->fast);
+        d->param_bytes = qs_fast_param_bytes(b->fast);
+        d->peak_bytes = qs_fast_tensor_bytes(b->fast);
+        return QS_OK;
+    }
+    if (err != QS_ERR_UNSUPPORTED)
+        return err;
+    qs_clear(cx);
+    d->isa = qk_cpu_name();
+    return qs_exec_new(cx, b->o->model, &b->exec);
+}
+
+enum qs_err
+qs_app_bench(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_bench_options *opt,
+             struct qs_benched *done)
+{
+    struct bench b = {.o = o, .done = done};
+    *done = (struct qs_benched){0};
+    enum qs_err err = qs_app_need_params(cx, o);
+    if (err)
+        return err;
+    b.n_in = qs_model_inputs(o->model, NULL, 0);
+    b.in = qs_xcalloc((size_t)b.n_in + 1, sizeof(*b.in));
+    b.buf = qs_xcalloc((size_t)b.n_in + 1, sizeof(struct qs_buf *));
+    err = make_inputs(cx, &b, opt);
+    if (!err)
+        err = make_engine(cx, &b);
+    if (!err)
+        err = measure(cx, &b, opt->seconds);
+    if (!err && b.exec) {
+        done->param_bytes = qs_exec_param_bytes(b.exec);
+        done->peak_bytes = qs_exec_peak_bytes(b.exec);
+    }
+    qs_fast_free(b.fast);
+    qs_exec_free(b.exec);
+    for (int i = 0; i < b.n_in; i++)
+        qs_buf_unref(b.buf[i]);
+    free(b.in);
+    free(b.buf);
+    free(b.ms);
+    if (err)
+        qs_benched_release(done);
+    return err;
+}
+
+void
+qs_benched_release(struct qs_benched *done)
+{
+    for (int i = 0; i < done->n_op; i++) {
+        free(done->op[i].op_type);
+        free(done->op[i].name);
+    }
+    free(done->op);
+    *done = (struct qs_benched){0};
+}

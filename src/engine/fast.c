@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/fast.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "engine/lower.h"
+
+/* ---- memory ---- */
+
+enum { HUGE_PAGE = 2 << 20 };
+
+/* Large blocks on huge pages where the system has them: images are walked across rows. */
+enum qs_err
+qs_floats_new(struct qs_ctx *cx, int64_t n, float **out)
+{
+    const bool large = n >= HUGE_PAGE / (int64_t)sizeof(float);
+    const size_t align = large ? HUGE_PAGE : 64;
+    const size_t bytes = ((size_t)n * sizeof(float) + align) / align * align;
+    *out = n < 0 || n > INT64_MAX / 8 ? NULL : aligned_alloc(align, bytes);
+    if (!*out)
+        return qs_fail(cx, QS_ERR_MEMORY, _("out of memory: %zu bytes wanted"), bytes);
+    if (large)
+        (void)madvise(*out, bytes, MADV_HUGEPAGE);
+    return QS_OK;
+}
+
+/* ---- operators that are not lowered ---- */
+
+static struct qs_value
+plain_value(const struct value *v)
+{
+    struct qs_value out = {.dtype = v->dtype, .n = v->n, .count = v->count};
+    memcpy(out.d, v->d, sizeof(out.d));
+    out.data = v->param ? v->param_data : v->data;
+    return out;
+}
+
+/* qs_step.make: a tensor that was planned, of that shape. */
+static enum qs_err
+make_planned(struct qs_step *st, int32_t var, int32_t dtype, int n, const int64_t *d)
+{
+    struct qs_value *out = st->out;
+    for (int s = 0; s < st->node->n_out; s++)
+        for (int i = 0; i < st->node->out[s].n; i++, out++)
+            if (st->node->out[s].var[i] == var && out->data && out->dtype == dtype && out->n == n &&
+                memcmp(out->d, d, sizeof(*d) * (size_t)n) == 0)
+                return QS_OK;
+    return qs_fail(st->cx, QS_ERR_UNSUPPORTED, _("the shape of '%s' depends on data"),
+                   st->model->var[var].name);
+}
+
+static enum qs_err
+no_blocks(struct qs_step *st, int64_t block)
+{
+    (void)block;
+    return qs_fail(st->cx, QS_ERR_UNSUPPORTED, _("'%s' runs a block of its own"), st->node->type);
+}
+
+static void
+set_inputs(struct qs_fast *f, const struct step *s)
+{
+    int k = 0;
+    for (int i = 0; i < s->node->n_in; i++)
+        for (int j = 0; j < s->node->in[i].n; j++, k++) {
+            const int32_t var = s->node->in[i].var[j];
+            f->var[var] = s->in[k] >= 0 ? plain_value(&f->value[s->in[k]]) : (struct qs_value){0};
+        }
+}
+
+void
+qs_run_FORWARD(struct qs_fast *f, struct step *s)
+{
+    struct qs_arena scratch;
+    struct qs_step st = {.cx = f->cx,
+                         .model = f->m,
+                         .node = s->node,
+                         .var = f->var,
+                         .scratch = &scratch,
+                         .scalars_are_1d = f->scalars_are_1d,
+                         .make = make_planned,
+                         .run_block = no_blocks,
+                         .run = f};
+    qs_arena_init(&scratch);
+    set_inputs(f, s);
+    st.out = qs_arena_calloc(&scratch, (size_t)s->n_out + 1, sizeof(*st.out));
+    for (int i = 0; i < s->n_out; i++)
+        if (f->value[s->out[i]].known)
+            st.out[i] = plain_value(&f->value[s->out[i]]);
+    f->err = s->node->op->forward(&st);
+    if (f->err)
+        (void)qs_infer_name_node(f->cx, f->m, s->node, s->number);
+    qs_arena_release(&scratch);
+}
+
+/* ---- running ---- */
+
+static double
+seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void
+clear(float *p, int64_t n)
+{
+    memset(p, 0, (size_t)n * sizeof(*p));
+}
+
+/* The border of zeros of one block. */
+static void
+clear_border(const struct value *v, float *first)
+{
+    const int64_t side = v->halo_w * v->pixel, top = v->halo_h * v->row + side;
+    float *row = first;
+    clear(first - top, top);
+    for (int64_t y = 0; y + 1 < v->d[2]; y++, row += v->row)
+        clear(row + v->row - 2 * side, 2 * side);
+    clear(row + v->row - 2 * side, top);
+}
+
+/* Values whose memory others use in between get their halo again. */
+static void
+clear_halo(struct qs_fast *f, int id)
+{
+    const struct value *v = &f->value[id];
+    if (v->layout == PLAIN || v->halo_h + v->halo_w == 0 || !v->halo_shared)
+        return;
+    for (int64_t i = 0; i < v->d[0]; i++)
+        for (int b = 0; b < v->blocks; b++)
+            clear_border(v, v->data + i * v->image + b * v->block);
+}
+
+typedef void run_fn(struct qs_fast *f, struct step *s);
+static run_fn *const run_step[] = {
+#define ROW(name) qs_run_##name,
+#include "engine/steps.inc"
+#undef ROW
+};
+
+static enum qs_err
+check_inputs(struct qs_ctx *cx, const struct qs_fast *f, const struct qs_value *in, int n)
+{
+    if (n != f->n_in)
+        return qs_fail(cx, QS_ERR_USAGE, _("the model has %d inputs, %d were given"), f->n_in, n);
+    for (int i = 0; i < n; i++) {
+        const struct value *v = &f->value[f->in_value[i]];
+        if (!in[i].data || in[i].dtype != v->dtype || in[i].n != v->n ||
+            memcmp(in[i].d, v->d, sizeof(v->d[0]) * (size_t)v->n) != 0)
+            return qs_fail(cx, QS_ERR_USAGE, _("input '%s' is not as planned"),
+                           f->m->var[v->var].name);
+    }
+    return QS_OK;
+}
+
+enum qs_err
+qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n)
+{
+    enum qs_err err = check_inputs(cx, f, in, n);
+    if (err)
+        return err;
+    f->cx = cx;
+    f->err = QS_OK;
+    for (int i = 0; i < n; i++)
+        f->value[f->in_value[i]].data = in[i].f32;
+    double before = seconds_now();
+    for (int i = 0; i < f->n_step && !err; i++) {
+        struct step *s = &f->step[i];
+        if (s->y >= 0)
+            clear_halo(f, s->y);
+        run_step[s->kind](f, s);
+        const double after = seconds_now();
+        s->seconds = after - before;
+        before = after;
+        err = f->err ? f->err : qs_check_cancel(cx);
+    }
+    for (int i = 0; i < f->n_out; i++)
+        f->out[i] = plain_value(&f->value[f->out_value[i]]);
+    return err;
+}
+
+/* ---- planning ---- */
+
+static void
+start_inputs(struct qs_fast *f, const struct qs_value *in)
+{
+    int32_t *var = qs_arena_calloc(&f->arena, (size_t)f->n_in + 1, sizeof(*var));
+    qs_model_inputs(f->m, var, f->n_in);
+    for (int i = 0; i < f->n_in; i++) {
+        const int id = qs_lower_value(f);
+        struct value *v = &f->value[id];
+        v->var = var[i];
+        v->known = true;
+        v->dtype = in[i].dtype;
+        v->n = in[i].n;
+        v->count = in[i].count;
+        v->input = i;
+        memcpy(v->d, in[i].d, sizeof(v->d));
+        f->in_value[i] = id;
+        f->now[var[i]] = id;
+    }
+}
+
+static enum qs_err
+infer(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
+{
+    struct qs_input_shape *shape = qs_arena_calloc(&f->arena, (size_t)f->n_in + 1, sizeof(*shape));
+    int32_t *var = qs_arena_calloc(&f->arena, (size_t)f->n_in + 1, sizeof(*var));
+    qs_model_inputs(f->m, var, f->n_in);
+    for (int i = 0; i < f->n_in; i++) {
+        shape[i].name = f->m->var[var[i]].name;
+        shape[i].n = in[i].n;
+        memcpy(shape[i].d, in[i].d, sizeof(shape[i].d));
+    }
+    return qs_infer_shapes(cx, f->m, shape, f->n_in, &f->shapes);
+}
+
+/* A softmax that alone reads the rows of a product takes them from where they are. */
+static void
+leave_padded(struct qs_fast *f, struct step *dense)
+{
+    const struct value *y = &f->value[dense->y];
+    for (int i = 0; i < f->n_step; i++) {
+        struct step *s = &f->step[i];
+        if (s->kind != STEP_SOFTMAX || s->x != dense->y || y->n_users != 1 ||
+            y->d[y->n - 1] != dense->oc)
+            continue;
+        s->scratch = dense->scratch;
+        s->padded = dense->padded = true;
+    }
+}
+
+/* Room that steps need: rows of products whose length is not one of vectors, rows of a shuffled
+ * convolution. */
+static void
+add_scratch(struct qs_fast *f)
+{
+    qs_fuse_count(f);
+    for (int i = 0; i < f->n_step; i++) {
+        struct step *s = &f->step[i];
+        int64_t floats = 0;
+        qs_winograd_choose(f, s);
+        if (s->winograd)
+            floats = qs_winograd_scratch(f, s);
+        else if (s->kind == STEP_DENSE && s->oc % f->lanes != 0)
+            floats = f->value[s->x].count / s->ic * (s->oc + f->lanes);
+        else if (s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN)
+            floats = qs_team_size(f->team) * f->value[s->x].d[3] * f->lanes;
+        else if (s->kind == STEP_RNN)
+            floats = qs_rnn_scratch(s->rnn);
+        if (floats == 0)
+            continue;
+        const int id = qs_lower_value(f);
+        f->step[i].scratch = id;
+        f->value[id].floats = floats;
+        if (s->kind == STEP_DENSE)
+            leave_padded(f, &f->step[i]);
+    }
+}
+
+/* Constants that an operator's own function reads. */
+static enum qs_err
+load_params(struct qs_ctx *cx, struct qs_fast *f, const struct step *s)
+{
+    for (int i = 0; s->kind == STEP_FORWARD && i < s->n_in; i++) {
+        struct value *v = s->in[i] >= 0 ? &f->value[s->in[i]] : NULL;
+        if (!v || !v->param || v->param_data)
+            continue;
+        const size_t bytes = (size_t)v->count * (size_t)qs_dtype_bytes(v->dtype);
+        if (bytes > v->param->bytes)
+            return qs_fail(cx, QS_ERR_FORMAT, _("cannot run with parameter '%s': unusual shape"),
+                           f->m->var[v->var].name);
+        const enum qs_err err = qs_floats_new(cx, (int64_t)(bytes + 3) / 4, &v->param_data);
+        if (err)
+            return err;
+        memcpy(v->param_data, v->param->buf->data + v->param->offset, bytes);
+        f->param_floats += (int64_t)(bytes + 3) / 4;
+    }
+    return QS_OK;
+}
+
+static enum qs_err
+prepare(struct qs_ctx *cx, struct qs_fast *f)
+{
+    enum qs_err err = QS_OK;
+    for (int i = 0; i < f->n_step && !err; i++) {
+        struct step *s = &f->step[i];
+        const bool conv = s->kind == STEP_CONV || s->kind == STEP_DEPTHWISE ||
+                          s->kind == STEP_TRANSPOSED || s->kind == STEP_DENSE;
+        if (s->winograd)
+            err = qs_winograd_prepare(cx, f, s);
+        else if (conv)
+            err = qs_fast_prepare_conv(cx, f, s);
+        else if (s->kind == STEP_RNN)
+            err = qs_rnn_prepare(cx, f, s);
+        else
+            err = load_params(cx, f, s);
+    }
+    return err;
+}
+
+static enum qs_err
+plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
+{
+    enum qs_err err = infer(cx, f, in);
+    if (err)
+        return err;
+    start_inputs(f, in);
+    err = qs_lower(cx, f);
+    if (err)
+        return err;
+    qs_fuse(f);
+    qs_layout(f);
+    add_scratch(f);
+    err = qs_layout_memory(cx, f);
+    return err ? err : prepare(cx, f);
+}
+
+enum qs_err
+qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
+            struct qs_fast **out)
+{
+    struct qs_fast *f = qs_xcalloc(1, sizeof(*f));
+    const size_t n_var = (size_t)m->n_var + 1;
+    f->m = m;
+    f->k = qk_conv();
+    f->lanes = f->k->lanes;
+    f->team = qs_team_new(cx->threads);
+    f->scalars_are_1d = qs_infer_scalars_are_1d(m);
+    qs_arena_init(&f->arena);
+    f->n_in = qs_model_inputs(m, NULL, 0);
+    f->n_out = qs_model_outputs(m, NULL, 0);
+    f->in_value = qs_arena_calloc(&f->arena, (size_t)f->n_in + 1, sizeof(*f->in_value));
+    f->out_value = qs_arena_calloc(&f->arena, (size_t)f->n_out + 1, sizeof(*f->out_value));
+    qs_model_outputs(m, f->out_value, f->n_out);
+    f->out = qs_arena_calloc(&f->arena, (size_t)f->n_out + 1, sizeof(*f->out));
+    f->var = qs_arena_calloc(&f->arena, n_var, sizeof(*f->var));
+    f->now = qs_arena_calloc(&f->arena, n_var, sizeof(*f->now));
+    for (int32_t i = 0; i < m->n_var; i++)
+        f->now[i] = -1;
+    enum qs_err err = QS_OK;
+    if (n != f->n_in)
+        err = qs_fail(cx, QS_ERR_USAGE, _("the model has %d inputs, %d were given"), f->n_in, n);
+    else if (m->n_block < 1)
+        err = qs_fail(cx, QS_ERR_FORMAT, _("the model has no block"));
+    if (!err)
+        err = plan(cx, f, in);
+    if (err) {
+        qs_fast_free(f);
+        return err;
+    }
+    *out = f;
+    return QS_OK;
+}
+
+void
+qs_fast_free(struct qs_fast *f)
+{
+    if (!f)
+        return;
+    for (int i = 0; i < f->n_step; i++) {
+        free(f->step[i].packed);
+        free(f->step[i].bias);
+        qs_rnn_free(f->step[i].rnn);
+    }
+    for (int i = 0; i < f->n_value; i++)
+        free(f->value[i].param_data);
+    free(f->memory);
+    qs_shapes_free(f->shapes);
+    qs_team_free(f->team);
+    qs_arena_release(&f->arena);
+    free(f);
+}
+
+/* ---- reports ---- */
+
+int
+qs_fast_n_out(const struct qs_fast *f)
+{
+    return f->n_out;
+}
+
+const struct qs_value *
+qs_fast_out(const struct qs_fast *f, int i)
+{
+    return &f->out[i];
+}
+
+int
+qs_fast_n_steps(const struct qs_fast *f)
+{
+    return f->n_step;
+}
+
+struct qs_fast_step
+qs_fast_step(const struct qs_fast *f, int i)
+{
+    static const char *const how[] = {
+#define ROW(name) #name,
+#include "engine/steps.inc"
+#undef ROW
+    };
+    const struct step *s = &f->step[i];
+    const int y = s->y >= 0 ? s->y : s->n_out > 0 ? s->out[0] : -1;
+    const int32_t var = y >= 0 ? f->value[y].var : -1;
+    return (struct qs_fast_step){.op_type = s->node ? s->node->type : "layout",
+                                 .name = var >= 0 ? f->m->var[var].name : "",
+                                 .how = s->winograd ? "WINOGRAD" : how[s->kind],
+                                 .seconds = s->seconds};
+}
+
+const char *
+qs_fast_isa(const struct qs_fast *f)
+{
+    return f->k->isa;
+}
+
+int64_t
+qs_fast_param_bytes(const struct qs_fast *f)
+{
+    return f->param_floats * (int64_t)sizeof(float);
+}
+
+int64_t
+qs_fast_tensor_bytes(const struct qs_fast *f)
+{
+    return f->memory_floats * (int64_t)sizeof(float);
+}

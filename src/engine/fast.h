@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fast engine: a model lowered, for inputs of given shapes, into fused steps on images in
+ * blocked layout (kernels/conv.h). What it does not know runs through the operator's forward
+ * function on plain tensors, as in the exact engine (exec.h).
+ *
+ * Results equal the exact engine's up to rounding (about 1e-6 relative): convolutions sum in
+ * float32, batch norms are folded into weights.
+ *
+ * One run at a time. The model must live as long as the engine.
+ */
+#ifndef QS_ENGINE_FAST_H
+#define QS_ENGINE_FAST_H
+
+#include "model/step.h"
+
+struct qs_fast;
+
+/* Plans for inputs with the types and dims of in[n] (in the order of qs_model_inputs; data are
+ * not read) and cx->threads threads. QS_ERR_UNSUPPORTED when the program has shapes that depend
+ * on data, blocks that run conditionally, or operators without an implementation. */
+enum qs_err qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in,
+                        int n, struct qs_fast **out) QS_MUST_CHECK;
+void qs_fast_free(struct qs_fast *f);
+
+/* Runs on in[n], whose types and dims must be those planned for; data are borrowed for the call. */
+enum qs_err qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in,
+                        int n) QS_MUST_CHECK;
+/* Outputs of the last run in the order of qs_model_outputs; valid until the next run. */
+int qs_fast_n_out(const struct qs_fast *f);
+const struct qs_value *qs_fast_out(const struct qs_fast *f, int i);
+
+/* Steps in order, with the time of the last run. */
+struct qs_fast_step {
+    const char *op_type; /* of the operator it begins with; "layout" for a conversion */
+    const char *name;    /* of the variable it makes */
+    const char *how;     /* kind of step; "forward" for what is not lowered */
+    double seconds;
+};
+int qs_fast_n_steps(const struct qs_fast *f);
+struct qs_fast_step qs_fast_step(const struct qs_fast *f, int i);
+
+const char *qs_fast_isa(const struct qs_fast *f);
+int64_t qs_fast_param_bytes(const struct qs_fast *f);  /* packed weights */
+int64_t qs_fast_tensor_bytes(const struct qs_fast *f); /* all tensors of a run, sharing memory */
+
+#endif

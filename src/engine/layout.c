@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Layouts: which value is an image in blocks, where conversions go, how wide halos are, where
+ * everything lies in memory. Values whose lives do not meet share memory.
+ */
+#include "engine/lower.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+
+enum { ALIGN = 16 /* floats */, PLANES_MOST = 4 /* channels of an image that stays plain */ };
+
+/* ---- conversions ---- */
+
+struct rewrite { /* the list of steps, made anew with conversions between */
+    struct qs_fast *f;
+    struct step *old;
+    int n_old;
+};
+
+static bool
+makes_image(const struct qs_fast *f, const struct step *s)
+{
+    switch (s->kind) {
+    case STEP_CONV:
+    case STEP_DEPTHWISE:
+    case STEP_POOL:
+    case STEP_RESIZE:
+    case STEP_BINARY:
+    case STEP_CONCAT:
+        return true;
+    case STEP_TRANSPOSED:
+        return 4 * s->oc > f->lanes;
+    case STEP_AFFINE:
+        return f->value[s->y].n == 4;
+    case STEP_DENSE:
+    case STEP_ALIAS:
+    case STEP_SOFTMAX:
+    case STEP_RNN:
+    case STEP_FORWARD:
+    case STEP_CONVERT:
+        return false;
+    }
+    return false;
+}
+
+static enum layout
+wanted(const struct qs_fast *f, const struct step *s, const struct value *x)
+{
+    if (s->kind == STEP_CONV && x->layout == PLAIN && s->ic <= PLANES_MOST && s->ic < f->lanes &&
+        x == &f->value[s->x])
+        return PLANES;
+    return makes_image(f, s) || s->kind == STEP_TRANSPOSED ? BLOCKED : PLAIN;
+}
+
+static int
+convert(struct qs_fast *f, int id, enum layout to)
+{
+    if (f->value[id].layout == to || f->value[id].param)
+        return id;
+    if (f->value[id].converted[to] >= 0)
+        return f->value[id].converted[to];
+    const int y = qs_lower_value(f);
+    struct value *v = &f->value[y];
+    const struct value *x = &f->value[id];
+    v->var = x->var;
+    v->known = true;
+    v->dtype = x->dtype;
+    v->n = x->n;
+    v->count = x->count;
+    memcpy(v->d, x->d, sizeof(v->d));
+    v->layout = to;
+    struct step *s = qs_lower_step(f, STEP_CONVERT);
+    s->x = id;
+    s->y = y;
+    f->value[y].made = f->n_step - 1;
+    f->value[id].converted[to] = y;
+    return y;
+}
+
+struct want {
+    struct qs_fast *f;
+    const struct step *s;
+};
+
+static void
+convert_input(void *arg, int *value)
+{
+    const struct want *w = arg;
+    struct qs_fast *f = w->f;
+    const enum layout to = wanted(f, w->s, &f->value[*value]);
+    /* blocks that are not full in the middle: only a convolution counts channels that way */
+    if (to == BLOCKED && f->value[*value].lanes && w->s->kind != STEP_CONV)
+        *value = convert(f, *value, PLAIN);
+    *value = convert(f, *value, to);
+}
+
+/* ---- concatenation ---- */
+
+static int
+blocks_of(const struct qs_fast *f, const struct value *v)
+{
+    return (int)((v->d[1] + f->lanes - 1) / f->lanes);
+}
+
+/* The parts lie one after the other in whole blocks; each lies there from the start when it can. */
+static void
+place_parts(struct qs_fast *f, struct step *s)
+{
+    struct value *y = &f->value[s->y];
+    int n = 0, at = 0;
+    bool full = true;
+    for (int i = 0; i < s->n_in; i++)
+        n += blocks_of(f, &f->value[s->in[i]]);
+    int32_t *lanes = qs_arena_calloc(&f->arena, (size_t)n, sizeof(*lanes));
+    for (int i = 0; i < s->n_in; i++) {
+        struct value *x = &f->value[s->in[i]];
+        const int blocks = blocks_of(f, x);
+        for (int b = 0; b < blocks; b++) {
+            const int64_t left = x->d[1] - (int64_t)b * f->lanes;
+            lanes[at + b] = (int32_t)(left < f->lanes ? left : f->lanes);
+            full = full && (lanes[at + b] == f->lanes || at + b == n - 1);
+        }
+        if (x->part_of < 0 && x->alias < 0 && x->made >= 0 && !x->lanes &&
+            f->step[x->made].kind != STEP_CONCAT) {
+            x->part_of = s->y;
+            x->part_block = at;
+        }
+        at += blocks;
+    }
+    y->blocks = n;
+    y->lanes = full ? NULL : lanes;
+}
+
+/* ---- the pass ---- */
+
+static void
+set_layout(struct qs_fast *f, int step)
+{
+    const struct step *s = &f->step[step];
+    if (s->y >= 0) {
+        f->value[s->y].layout = makes_image(f, s) ? BLOCKED : PLAIN;
+        f->value[s->y].made = step;
+    }
+    for (int i = 0; i < s->n_out; i++)
+        f->value[s->out[i]].made = step;
+}
+
+static void
+rewrite_step(struct qs_fast *f, const struct step *old)
+{
+    struct step s = *old;
+    const struct want w = {f, &s};
+    qs_step_inputs(&s, convert_input, (void *)(uintptr_t)&w);
+    *qs_lower_step(f, s.kind) = s;
+    set_layout(f, f->n_step - 1);
+    if (s.kind == STEP_CONCAT)
+        place_parts(f, &f->step[f->n_step - 1]);
+}
+
+static int
+most(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static void
+widen_halo(struct qs_fast *f, const struct step *s)
+{
+    struct value *x = s->x >= 0 ? &f->value[s->x] : NULL;
+    if (!x || (s->kind != STEP_CONV && s->kind != STEP_DEPTHWISE))
+        return;
+    x->halo_h = most(x->halo_h, most(s->pad[0], s->pad[1]));
+    x->halo_w = most(x->halo_w, most(s->pad[2], s->pad[3]));
+}
+
+/* A concatenation and its parts have one halo. */
+static void
+share_halos(struct qs_fast *f)
+{
+    for (int i = 0; i < f->n_value; i++) {
+        struct value *v = &f->value[i];
+        if (v->part_of < 0)
+            continue;
+        struct value *whole = &f->value[v->part_of];
+        whole->halo_h = most(whole->halo_h, v->halo_h);
+        whole->halo_w = most(whole->halo_w, v->halo_w);
+    }
+    for (int i = 0; i < f->n_value; i++) {
+        struct value *v = &f->value[i];
+        if (v->part_of < 0)
+            continue;
+        v->halo_h = f->value[v->part_of].halo_h;
+        v->halo_w = f->value[v->part_of].halo_w;
+    }
+}
+
+static void
+set_strides(struct qs_fast *f, struct value *v)
+{
+    if (v->layout == PLAIN) {
+        v->floats = (v->count * qs_dtype_bytes(v->dtype) + 3) / 4;
+        return;
+    }
+    const bool blocked = v->layout == BLOCKED;
+    if (!blocked)
+        v->blocks = image_c(v);
+    else if (v->blocks == 0)
+        v->blocks = blocks_of(f, v);
+    v->pixel = blocked ? f->lanes : 1;
+    v->row = (v->d[3] + 2 * v->halo_w) * v->pixel;
+    v->block = (v->d[2] + 2 * v->halo_h) * v->row;
+    v->image = v->blocks * v->block;
+    v->floats = v->image * v->d[0];
+}
+
+/* An image of one pixel in full blocks is a dense row. */
+static bool
+is_dense(const struct qs_fast *f, const struct value *x)
+{
+    return x->layout == BLOCKED && x->d[2] * x->d[3] == 1 && x->d[1] % f->lanes == 0 &&
+           x->halo_h + x->halo_w == 0 && x->part_of < 0 && !x->lanes;
+}
+
+void
+qs_layout(struct qs_fast *f)
+{
+    struct step *old = f->step;
+    const int n_old = f->n_step;
+    f->step = NULL;
+    f->n_step = f->cap_step = 0;
+    for (int i = 0; i < n_old; i++)
+        if (!old[i].dead)
+            rewrite_step(f, &old[i]);
+    for (int i = 0; i < f->n_out; i++)
+        f->out_value[i] = convert(f, f->out_value[i], PLAIN);
+    for (int i = 0; i < f->n_step; i++)
+        widen_halo(f, &f->step[i]);
+    share_halos(f);
+    for (int i = 0; i < f->n_value; i++)
+        if (f->value[i].known)
+            set_strides(f, &f->value[i]);
+    for (int i = 0; i < f->n_value; i++)
+        if (f->value[i].part_of >= 0)
+            f->value[i].image = f->value[f->value[i].part_of].image;
+    for (int i = 0; i < f->n_step; i++) {
+        struct step *s = &f->step[i];
+        if (s->kind == STEP_ALIAS)
+            f->value[s->y].alias = s->x;
+        else if (s->kind == STEP_CONVERT && f->value[s->y].layout == PLAIN &&
+                 is_dense(f, &f->value[s->x])) {
+            s->kind = STEP_ALIAS;
+            f->value[s->y].alias = s->x;
+        }
+    }
+}
+
+/* ---- memory ---- */
+
+static int
+root_of(const struct qs_fast *f, int id)
+{
+    for (;;) {
+        const struct value *v = &f->value[id];
+        if (v->alias < 0 && v->part_of < 0)
+            return id;
+        id = v->alias >= 0 ? v->alias : v->part_of;
+    }
+}
+
+struct use {
+    struct qs_fast *f;
+    int step;
+};
+
+static void
+use_value(void *arg, int *value)
+{
+    const struct use *u = arg;
+    struct value *v = &u->f->value[root_of(u->f, *value)];
+    if (v->first < 0 || v->first > u->step)
+        v->first = u->step;
+    v->last = most(v->last, u->step);
+}
+
+static void
+find_lives(struct qs_fast *f)
+{
+    for (int i = 0; i < f->n_step; i++) {
+        struct use u = {f, i};
+        struct step *s = &f->step[i];
+        qs_step_inputs(s, use_value, &u);
+        if (s->y >= 0)
+            use_value(&u, &s->y);
+        if (s->scratch >= 0)
+            use_value(&u, &s->scratch);
+        for (int k = 0; k < s->n_out; k++)
+            use_value(&u, &s->out[k]);
+    }
+    for (int i = 0; i < f->n_out; i++)
+        f->value[root_of(f, f->out_value[i])].last = f->n_step;
+}
+
+static bool
+has_memory(const struct qs_fast *f, int id)
+{
+    const struct value *v = &f->value[id];
+    return v->floats > 0 && v->first >= 0 && v->alias < 0 && v->part_of < 0 && v->input < 0 &&
+           !v->param;
+}
+
+static bool
+live_together(const struct value *a, const struct value *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+static int64_t
+padded(const struct value *v)
+{
+    return (v->floats + ALIGN - 1) / ALIGN * ALIGN + ALIGN;
+}
+
+/* The lowest place beside those placed that live at the same time (sorted by offset). */
+static void
+place(struct qs_fast *f, int id, int *placed, int n)
+{
+    struct value *v = &f->value[id];
+    int64_t at = 0;
+    int where = n;
+    for (int i = 0; i < n; i++) {
+        const struct value *p = &f->value[placed[i]];
+        if (!live_together(v, p))
+            continue;
+        if (p->offset >= at + padded(v))
+            break;
+        if (p->offset + padded(p) > at)
+            at = p->offset + padded(p);
+    }
+    v->offset = at;
+    while (where > 0 && f->value[placed[where - 1]].offset > at)
+        where--;
+    memmove(placed + where + 1, placed + where, (size_t)(n - where) * sizeof(*placed));
+    placed[where] = id;
+    if (at + padded(v) > f->memory_floats)
+        f->memory_floats = at + padded(v);
+}
+
+struct size {
+    int64_t floats;
+    int id;
+};
+
+static int
+larger_first(const void *a, const void *b)
+{
+    const struct size *x = a, *y = b;
+    return x->floats != y->floats ? (x->floats < y->floats ? 1 : -1) : x->id - y->id;
+}
+
+static void
+place_all(struct qs_fast *f)
+{
+    struct size *order = qs_xcalloc((size_t)f->n_value + 1, sizeof(*order));
+    int *placed = qs_xcalloc((size_t)f->n_value + 1, sizeof(*placed));
+    int n = 0;
+    for (int i = 0; i < f->n_value; i++)
+        if (has_memory(f, i))
+            order[n++] = (struct size){f->value[i].floats, i};
+    qsort(order, (size_t)n, sizeof(*order), larger_first);
+    for (int i = 0; i < n; i++)
+        place(f, order[i].id, placed, i);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            struct value *a = &f->value[order[i].id];
+            const struct value *b = &f->value[order[j].id];
+            if (i != j && a->offset < b->offset + padded(b) && b->offset < a->offset + padded(a))
+                a->halo_shared = true;
+        }
+    free(order);
+    free(placed);
+}
+
+static int64_t
+halo_offset(const struct value *v)
+{
+    return v->layout == PLAIN ? 0 : v->halo_h * v->row + v->halo_w * v->pixel;
+}
+
+enum qs_err
+qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f)
+{
+    find_lives(f);
+    place_all(f);
+    for (int i = 0; i < f->n_out; i++)
+        if (f->value[root_of(f, f->out_value[i])].input >= 0 ||
+            f->value[root_of(f, f->out_value[i])].param)
+            return qs_fail(cx, QS_ERR_UNSUPPORTED, _("an output is an input or a constant"));
+    const enum qs_err err = qs_floats_new(cx, f->memory_floats + ALIGN, &f->memory);
+    if (err)
+        return err;
+    memset(f->memory, 0, (size_t)(f->memory_floats + ALIGN) * sizeof(float));
+    for (int i = 0; i < f->n_value; i++) {
+        struct value *v = &f->value[i];
+        const int root = root_of(f, i);
+        if (!has_memory(f, root) || v->alias >= 0)
+            continue;
+        const struct value *whole = &f->value[root];
+        v->data = f->memory + whole->offset + halo_offset(v) + v->part_block * v->block;
+        v->halo_shared = whole->halo_shared;
+    }
+    return QS_OK;
+}

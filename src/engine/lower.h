@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the fast engine (fast.h): values, steps, and the phases that make them.
+ *
+ *   lower.c    nodes of block 0 become steps over values (one value per definition of a variable)
+ *   fuse.c     steps merge: scales, biases, activations, additions into convolutions
+ *   layout.c   every value gets a layout, conversions become steps, halos, memory
+ *   fast_*.c   weights are packed; running
+ */
+#ifndef QS_ENGINE_LOWER_H
+#define QS_ENGINE_LOWER_H
+
+#include "base/arena.h"
+#include "base/team.h"
+#include "kernels/conv.h"
+#include "model/infer.h"
+#include "model/step.h"
+
+enum layout {
+    PLAIN,   /* dense, row-major */
+    BLOCKED, /* image in blocks of channels (kernels/conv.h), maybe with a halo */
+    PLANES,  /* plain image with a halo: what a first convolution reads */
+};
+
+struct value {
+    int32_t var; /* of the model; -1 none */
+    bool known;
+    int32_t dtype;
+    int n;
+    int64_t d[QS_RANK_MOST], count;
+    const struct qs_tensor *param; /* constant; dims above may differ (reshaped) */
+    float *param_data;             /* aligned copy, made when a step reads it */
+    int made;                      /* step that makes it; -1: input or constant */
+    int n_users;                   /* inputs of steps */
+    int input, output;             /* port number of the model; -1 */
+    enum layout layout;
+    int converted[3]; /* value that holds the same in another layout; -1 */
+    int alias;        /* value whose memory this one is (same bytes); -1 */
+    int part_of;      /* concatenation it is a part of, from `part_block` on; -1 */
+    int part_block;
+    const int32_t *lanes; /* [blocks] real channels per block; NULL: full but the last */
+    /* images; strides in floats */
+    int halo_h, halo_w, blocks;
+    int64_t pixel, row, block, image;
+    /* memory */
+    int64_t floats, offset;
+    int first, last;  /* steps between which it is alive */
+    bool halo_shared; /* others write where its halo is */
+    float *data;      /* element 0, or pixel (0, 0) */
+};
+
+enum kind {
+#define ROW(name) STEP_##name,
+#include "engine/steps.inc"
+#undef ROW
+};
+
+struct step {
+    enum kind kind;
+    const struct qs_node *node; /* it begins with; NULL: conversion */
+    int32_t number;             /* of that node */
+    bool dead;
+    int x, y;                   /* value read first and value made; -1 */
+    int more;                   /* second value read (operand, addition); -1 */
+    int *in, n_in, *out, n_out; /* FORWARD, CONCAT: all values, in slot order; -1: absent */
+    struct qk_post post;
+    bool has_post;
+    /* CONV, DEPTHWISE, DENSE, TRANSPOSED, AFFINE */
+    int w;                 /* constant; -1 */
+    bool w_transposed;     /* DENSE: rows are outputs */
+    double *scale, *shift; /* [oc] applied to the sum */
+    int64_t ic, oc;
+    int kh, kw, stride[2], dilation[2], pad[4]; /* top, bottom, left, right */
+    float *packed, *bias;
+    int64_t packed_floats;
+    struct qk_conv_args args;
+    int n_images;
+    int winograd;                           /* outputs on a side of its squares; 0: direct */
+    int chunks, groups, panels, rows, cols; /* how the work is split */
+    int chunk, group;                       /* rows or pixels, panels each */
+    /* BINARY */
+    enum qk_binary op;
+    bool swapped; /* more op x */
+    bool per_channel, plus_one;
+    /* POOL, RESIZE */
+    bool max, bilinear;
+    int32_t *y0, *y1, *x0, *x1;
+    float *v, *h, divisor;
+    int repeat; /* of pixels in a row; 0: by table */
+    /* SOFTMAX: rows; RNN */
+    struct rnn *rnn;
+    int scratch; /* value that is only memory; -1 */
+    bool padded; /* DENSE: rows stay in `scratch`; SOFTMAX: they are read from there */
+    double seconds;
+};
+
+struct qs_fast {
+    const struct qs_model *m;
+    struct qs_ctx *cx; /* of the call in progress */
+    const struct qk_conv *k;
+    int lanes;
+    struct qs_team *team;
+    struct qs_arena arena;
+    struct qs_shapes *shapes;
+    struct value *value;
+    int n_value, cap_value;
+    struct step *step;
+    int n_step, cap_step;
+    int *now; /* [n_var] value that a variable holds; lowering */
+    int n_in, n_out;
+    int *in_value, *out_value;
+    struct qs_value *out, *var;
+    float *memory;
+    int64_t memory_floats, param_floats;
+    bool scalars_are_1d;
+    enum qs_err err; /* of a step */
+};
+
+/* lower.c */
+enum qs_err qs_lower(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
+int qs_lower_value(struct qs_fast *f); /* a new one, everything absent */
+struct step *qs_lower_step(struct qs_fast *f, enum kind kind);
+/* The value a variable holds at this point of the program; -1: none. */
+int qs_lower_value_of(struct qs_fast *f, int32_t var);
+/* A new value for an output of the step that was added last. */
+int qs_lower_output(struct qs_fast *f, const struct qs_node *node, const char *slot, int i);
+/* Element i of a constant of floats. */
+double qs_lower_param(const struct value *v, int64_t i);
+/* fuse.c */
+void qs_fuse(struct qs_fast *f);
+void qs_fuse_count(struct qs_fast *f); /* sets n_users */
+/* layout.c */
+void qs_layout(struct qs_fast *f);
+enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
+/* Calls fn for every value that a step reads. */
+void qs_step_inputs(const struct step *s, void (*fn)(void *arg, int *value), void *arg);
+/* fast_conv.c */
+enum qs_err qs_fast_prepare_conv(struct qs_ctx *cx, struct qs_fast *f,
+                                 struct step *s) QS_MUST_CHECK;
+/* fast_winograd.c */
+void qs_winograd_choose(const struct qs_fast *f, struct step *s);     /* sets s->winograd */
+int64_t qs_winograd_scratch(const struct qs_fast *f, struct step *s); /* floats */
+enum qs_err qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
+void qs_winograd_run(struct qs_fast *f, struct step *s);
+/* fast_rnn.c */
+bool qs_rnn_lower(struct qs_fast *f, const struct qs_node *node, int32_t number);
+enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
+int64_t qs_rnn_scratch(const struct rnn *r); /* floats */
+void qs_rnn_free(struct rnn *r);
+enum qs_err qs_floats_new(struct qs_ctx *cx, int64_t n, float **out) QS_MUST_CHECK;
+
+/* One function per kind of step, run by fast.c. */
+#define ROW(name) void qs_run_##name(struct qs_fast *f, struct step *s);
+#include "engine/steps.inc"
+#undef ROW
+
+/* Dims of a 4-D value. */
+static inline int
+image_n(const struct value *v)
+{
+    return (int)v->d[0];
+}
+static inline int
+image_c(const struct value *v)
+{
+    return (int)v->d[1];
+}
+static inline int
+image_h(const struct value *v)
+{
+    return (int)v->d[2];
+}
+static inline int
+image_w(const struct value *v)
+{
+    return (int)v->d[3];
+}
+
+#endif

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fast engine against the exact one on small graphs, for every instruction set and for one and
+ * three threads: results agree, and the steps are those that fusion should leave.
+ *
+ * A graph is a line per operator: TYPE SLOT:VAR ... > SLOT:VAR ... attribute=value ...
+ * A parameter is written with its dims at its first use: w(16,3,3,3); parameters that a batch norm
+ * takes for variances are positive. The input is x, the output y.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "engine/exec.h"
+#include "engine/fast.h"
+#include "kernels/cpu.h"
+
+enum { LINES_MOST = 16, NODES_MOST = 20, SLOT_MOST = 8 };
+
+struct graph {
+    const char *fact;
+    const char *input;            /* dims of x */
+    const char *line[LINES_MOST]; /* operators */
+    const char *steps;            /* kinds, on AVX-512 and where it does not matter; NULL: any */
+};
+
+/* ---- models ---- */
+
+static uint64_t state;
+
+static float
+next(void)
+{
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (float)((double)(state >> 33) / (double)(UINT64_C(1) << 30) - 1);
+}
+
+static int
+read_dims(const char *text, int64_t *d)
+{
+    int n = 0;
+    char *at = (char *)(uintptr_t)text;
+    while (*at && *at != ')' && *at != ']') {
+        d[n++] = strtoll(at, &at, 10);
+        at += *at == ',';
+    }
+    return n;
+}
+
+static void
+set_param(struct qs_model *m, int32_t var, const char *dims, bool positive)
+{
+    int64_t d[QS_RANK_MOST], count = 1;
+    const int n = read_dims(dims, d);
+    struct qs_ctx cx;
+    struct qs_buf *buf;
+    qs_ctx_init(&cx);
+    for (int i = 0; i < n; i++)
+        count *= d[i];
+    assert_int_equal(qs_buf_new(&cx, (size_t)count * sizeof(float), &buf), QS_OK);
+    for (int64_t i = 0; i < count; i++)
+        ((float *)(void *)buf->data)[i] = positive ? 1.5f + next() : next();
+    m->var[var].persistable = 1;
+    qs_model_set_data(m, var, QS_DTYPE_float32, n, d, buf, 0);
+}
+
+static int32_t
+variable(struct qs_model *m, const char *text, bool positive)
+{
+    char name[64];
+    const size_t n = strcspn(text, "(");
+    snprintf(name, sizeof(name), "%.*s", (int)n, text);
+    for (int32_t i = 0; i < m->n_var; i++)
+        if (strcmp(m->var[i].name, name) == 0)
+            return i;
+    const int32_t var = qs_model_add_var(m, 0, name);
+    m->var[var].dtype = QS_DTYPE_float32;
+    if (text[n] == '(')
+        set_param(m, var, text + n + 1, positive);
+    return var;
+}
+
+static void
+set_attr(struct qs_model *m, struct qs_node *node, const char *name, const char *value)
+{
+    int64_t d[SLOT_MOST];
+    int32_t ints[SLOT_MOST];
+    float real;
+    if (*value == '[' && strchr(value, '.')) {
+        real = strtof(value + 1, NULL);
+        const float two[] = {real, real};
+        qs_node_set_floats(m, node, name, two, 2);
+    } else if (*value == '[') {
+        const int n = read_dims(value + 1, d);
+        for (int i = 0; i < n; i++)
+            ints[i] = (int32_t)d[i];
+        qs_node_set_ints(m, node, name, ints, n);
+    } else if (strcmp(value, "true") == 0) {
+        qs_node_set_bool(m, node, name, true);
+    } else if (strspn(value, "-0123456789") == strlen(value)) {
+        qs_node_set_int(m, node, name, strtoll(value, NULL, 10));
+    } else if (strspn(value, "-.0123456789") == strlen(value)) {
+        qs_node_set_float(m, node, name, strtof(value, NULL));
+    } else {
+        qs_node_set_str(m, node, name, value);
+    }
+}
+
+/* Variables of one slot come one after the other: X:a X:b. */
+static void
+add_slot(struct qs_model *m, struct qs_node *node, const char *slot, const char *var, bool out)
+{
+    const struct qs_slot *s = out ? qs_node_out(node, slot) : qs_node_in(node, slot);
+    int32_t id[SLOT_MOST];
+    int n = 0;
+    for (; s && n < s->n; n++)
+        id[n] = s->var[n];
+    id[n++] = variable(m, var, strcmp(slot, "Variance") == 0);
+    if (out)
+        qs_node_set_out(m, node, slot, id, n);
+    else
+        qs_node_set_in(m, node, slot, id, n);
+}
+
+static void
+add_node(struct qs_model *m, const char *line)
+{
+    struct qs_node *node = &m->block[0].node[m->block[0].n_node++];
+    char *text = qs_xstrdup(line), *save = NULL;
+    bool out = false;
+    qs_node_set_type(m, node, strtok_r(text, " ", &save));
+    for (char *word; (word = strtok_r(NULL, " ", &save));) {
+        char *colon = strchr(word, ':'), *equals = strchr(word, '=');
+        if (strcmp(word, ">") == 0) {
+            out = true;
+            continue;
+        }
+        char *cut = colon ? colon : equals;
+        assert_non_null(cut);
+        *cut = '\0';
+        if (colon)
+            add_slot(m, node, word, colon + 1, out);
+        else
+            set_attr(m, node, word, equals + 1);
+    }
+    free(text);
+}
+
+static struct qs_model *
+make_model(const struct graph *g)
+{
+    struct qs_model *m = qs_model_new();
+    m->block = qs_arena_calloc(&m->arena, 1, sizeof(*m->block));
+    m->block[0].parent = -1;
+    m->block[0].node = qs_arena_calloc(&m->arena, NODES_MOST, sizeof(*m->block[0].node));
+    m->n_block = 1;
+    m->has_params = true;
+    m->version = 2006000;
+    add_node(m, "feed X:feed > Out:x col=0");
+    const int32_t x = variable(m, "x", false);
+    int64_t *d = qs_arena_calloc(&m->arena, QS_RANK_MOST, sizeof(*d));
+    m->var[x].n_dims = read_dims(g->input, d);
+    m->var[x].dims = d;
+    for (int i = 0; i < LINES_MOST && g->line[i]; i++)
+        add_node(m, g->line[i]);
+    add_node(m, "fetch X:y > Out:fetch col=0");
+    qs_model_index(m);
+    return m;
+}
+
+/* ---- running ---- */
+
+static void
+make_input(const struct graph *g, struct qs_value *v)
+{
+    *v = (struct qs_value){.dtype = QS_DTYPE_float32, .count = 1};
+    v->n = read_dims(g->input, v->d);
+    for (int i = 0; i < v->n; i++)
+        v->count *= v->d[i];
+    v->data = aligned_alloc(64, ((size_t)v->count * sizeof(float) + 63) / 64 * 64);
+    assert_non_null(v->data);
+    for (int64_t i = 0; i < v->count; i++)
+        v->f32[i] = 2 * next();
+}
+
+static void
+check_equal(const struct graph *g, const struct qs_value *got, const struct qs_value *want,
+            double tolerance, const char *isa, int threads)
+{
+    double error = 0, size = 0;
+    assert_int_equal(got->n, want->n);
+    for (int i = 0; i < want->n; i++)
+        assert_int_equal(got->d[i], want->d[i]);
+    for (int64_t i = 0; i < want->count; i++) {
+        const double d = (double)got->f32[i] - (double)want->f32[i];
+        error += d * d;
+        size += (double)want->f32[i] * (double)want->f32[i];
+    }
+    const double relative = sqrt(error / (size > 0 ? size : 1));
+    if (!(relative <= tolerance))
+        fail_msg("%s, %s, %d threads: relative L2 error %g", g->fact, isa, threads, relative);
+}
+
+/* Winograd's convolutions lose a digit. */
+static double
+tolerance_of(const struct qs_fast *f)
+{
+    for (int i = 0; i < qs_fast_n_steps(f); i++)
+        if (strcmp(qs_fast_step(f, i).how, "WINOGRAD") == 0)
+            return 1e-5;
+    return 2e-6;
+}
+
+static void
+check_steps(const struct graph *g, const struct qs_fast *f)
+{
+    struct qs_str text;
+    qs_str_init(&text);
+    for (int i = 0; i < qs_fast_n_steps(f); i++)
+        qs_str_printf(&text, "%s%s", i ? " " : "", qs_fast_step(f, i).how);
+    if (strcmp(text.s, g->steps) != 0)
+        fail_msg("%s: steps %s, not %s", g->fact, text.s, g->steps);
+    qs_str_release(&text);
+}
+
+static void
+check_fast(const struct graph *g, const struct qs_model *m, const struct qs_value *in,
+           const struct qs_value *want, const char *isa, int threads)
+{
+    struct qs_ctx cx;
+    struct qs_fast *f;
+    qs_ctx_init(&cx);
+    cx.threads = threads;
+    if (qs_fast_new(&cx, m, in, 1, &f) != QS_OK)
+        fail_msg("%s: %s", g->fact, qs_message(&cx));
+    for (int run = 0; run < 2; run++) { /* the second finds used memory */
+        if (qs_fast_run(&cx, f, in, 1) != QS_OK)
+            fail_msg("%s: %s", g->fact, qs_message(&cx));
+        assert_int_equal(qs_fast_n_out(f), 1);
+        check_equal(g, qs_fast_out(f, 0), want, tolerance_of(f), isa, threads);
+    }
+    if (g->steps && strcmp(isa, "scalar") != 0)
+        check_steps(g, f);
+    qs_fast_free(f);
+}
+
+static void
+check_graph(void **arg)
+{
+    const struct graph *g = *arg;
+    struct qs_ctx cx;
+    struct qs_exec *e;
+    struct qs_value in;
+    state = 7;
+    qs_ctx_init(&cx);
+    struct qs_model *m = make_model(g);
+    make_input(g, &in);
+    if (qs_exec_new(&cx, m, &e) != QS_OK || qs_exec_run(&cx, e, &in, 1, NULL) != QS_OK)
+        fail_msg("%s: %s", g->fact, qs_message(&cx));
+    static const char *const isas[] = {"scalar", "avx2", "avx512"};
+    for (size_t i = 0; i < QS_LEN(isas); i++) {
+        assert_true(qk_cpu_cap(isas[i]));
+        check_fast(g, m, &in, qs_exec_out(e, 0), isas[i], 1);
+        check_fast(g, m, &in, qs_exec_out(e, 0), isas[i], 3);
+    }
+    free(in.data);
+    qs_exec_free(e);
+    qs_model_unref(m);
+}
+
+#define CONV1 "conv2d Input:x Filter:w(20,3,3,3) > Output:c strides=[2,2] paddings=[1,1]"
+#define BN(x, y, c)                                                                             \
+    "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
+    "(" c ") > Y:" y " is_test=true"
+
+static struct graph graphs[] = {
+    {"a convolution takes in batch norm and relu",
+     "2,3,17,15",
+     {CONV1, BN("c", "n", "20"), "relu X:n > Out:y"},
+     "CONVERT CONV CONVERT"},
+    {"a convolution takes in a bias and hard_swish",
+     "1,3,16,16",
+     {CONV1, "elementwise_add X:c Y:b(20) > Out:a axis=1",
+      "hard_swish X:a > Out:y offset=3.0 scale=6.0 threshold=6.0"},
+     "CONVERT CONV CONVERT"},
+    {"a batch norm in training runs as it is",
+     "2,3,8,8",
+     {CONV1, "batch_norm X:c Scale:s(20) Bias:b(20) Mean:m(20) Variance:v(20) > Y:y"},
+     "CONVERT CONV CONVERT FORWARD"},
+    {"a bias may be reshaped",
+     "1,3,16,16",
+     {CONV1, "reshape2 X:b(20) > Out:r shape=[1,-1,1,1]", "elementwise_add X:c Y:r > Out:y"},
+     "CONVERT CONV CONVERT"},
+    {"a residual goes into the later convolution",
+     "2,3,16,14",
+     {CONV1, "conv2d Input:c Filter:w2(20,20,1,1) > Output:d",
+      "conv2d Input:d Filter:w3(20,20,3,3) > Output:e paddings=[1,1]", BN("e", "n", "20"),
+      "elementwise_add X:c Y:n > Out:a", "relu X:a > Out:y"},
+     "CONVERT CONV CONV CONV CONVERT"},
+    {"an operand made later does not go into the earlier convolution",
+     "1,3,16,14",
+     {CONV1, "conv2d Input:c Filter:w2(20,20,1,1) > Output:d",
+      "pool2d X:c > Out:e ksize=[3,3] strides=[1,1] paddings=[1,1] pooling_type=max",
+      "elementwise_add X:d Y:e > Out:y"},
+     "CONVERT CONV CONV POOL BINARY CONVERT"},
+    {"a value that others read is kept",
+     "1,3,16,14",
+     {CONV1, "relu X:c > Out:r", "conv2d Input:r Filter:w2(20,20,1,1) > Output:d",
+      "elementwise_add X:c Y:d > Out:y"},
+     "CONVERT CONV AFFINE CONV CONVERT"},
+    {"depthwise convolutions, strides and odd sizes",
+     "2,3,21,19",
+     {CONV1, "depthwise_conv2d Input:c Filter:d1(20,1,3,3) > Output:e groups=20 paddings=[1,1]",
+      "relu6 X:e > Out:f threshold=6.0",
+      "depthwise_conv2d Input:f Filter:d2(20,1,5,5) > Output:g groups=20 paddings=[2,2] "
+      "strides=[2,1]",
+      "swish X:g > Out:y beta=1.0"},
+     "CONVERT CONV DEPTHWISE DEPTHWISE CONVERT"},
+    {"paddings of four, SAME, dilation",
+     "1,3,18,17",
+     {"conv2d Input:x Filter:w(24,3,3,3) > Output:a paddings=[0,2,1,0]",
+      "conv2d Input:a Filter:w2(12,24,3,3) > Output:b padding_algorithm=SAME strides=[2,2]",
+      "conv2d Input:b Filter:w3(33,12,3,3) > Output:y paddings=[2,2] dilations=[2,2]"},
+     "CONVERT CONV CONV CONV CONVERT"},
+    {"squeeze and excite",
+     "2,3,13,13",
+     {CONV1, "pool2d X:c > Out:p ksize=[1,1] adaptive=true pooling_type=avg",
+      "conv2d Input:p Filter:w2(8,20,1,1) > Output:q", "relu X:q > Out:r",
+      "conv2d Input:r Filter:w3(20,8,1,1) > Output:s",
+      "hard_sigmoid X:s > Out:t slope=0.2 offset=0.5", "elementwise_mul X:c Y:t > Out:u",
+      "elementwise_add X:c Y:u > Out:y"},
+     "CONVERT CONV POOL CONV CONV BINARY CONVERT"},
+    {"pooling with paddings",
+     "1,20,15,17",
+     {"pool2d X:x > Out:a ksize=[3,3] strides=[2,2] paddings=[1,1] pooling_type=max",
+      "pool2d X:a > Out:b ksize=[2,3] strides=[1,2] paddings=[0,1] pooling_type=avg exclusive=true",
+      "pool2d X:b > Out:y ksize=[3,2] adaptive=true pooling_type=avg"},
+     "CONVERT POOL POOL POOL CONVERT"},
+    {"nearest resizing takes in an addition",
+     "1,3,16,12",
+     {CONV1, "conv2d Input:x Filter:w4(20,3,3,3) > Output:f paddings=[1,1]",
+      "nearest_interp_v2 X:c > Out:b interp_method=nearest scale=[2.0,2.0] align_corners=0",
+      "elementwise_add X:f Y:b > Out:y"},
+     "CONVERT CONV CONV RESIZE CONVERT"},
+    {"resizing by tables",
+     "1,20,7,9",
+     {"nearest_interp_v2 X:x > Out:a interp_method=nearest out_h=11 out_w=5 align_corners=0",
+      "bilinear_interp_v2 X:a > Out:y interp_method=bilinear out_h=13 out_w=17 align_mode=0 "
+      "align_corners=0"},
+     "CONVERT RESIZE RESIZE CONVERT"},
+    {"a concatenation costs nothing before a convolution",
+     "1,3,16,16",
+     {CONV1, "conv2d Input:x Filter:w2(24,3,3,3) > Output:d strides=[2,2] paddings=[1,1]",
+      "conv2d Input:x Filter:w3(7,3,1,1) > Output:e strides=[2,2]",
+      "concat X:c X:d X:e > Out:f axis=1",
+      "conv2d Input:f Filter:w4(16,51,3,3) > Output:y paddings=[1,1]"},
+     "CONVERT CONV CONV CONV CONCAT CONV CONVERT"},
+    {"a concatenation of a value with itself, read by pooling",
+     "2,20,6,6",
+     {"relu X:x > Out:a", "concat X:a X:a > Out:b axis=1",
+      "pool2d X:b > Out:y ksize=[2,2] strides=[2,2] pooling_type=max"},
+     NULL},
+    {"transposed convolution 2x2",
+     "1,20,5,7",
+     {"conv2d_transpose Input:x Filter:w(20,24,2,2) > Output:a strides=[2,2]",
+      "elementwise_add X:a Y:b(24) > Out:c axis=1", "relu X:c > Out:d",
+      "conv2d_transpose Input:d Filter:w2(24,1,2,2) > Output:e strides=[2,2]",
+      "elementwise_add X:e Y:b2(1) > Out:f axis=1", "sigmoid X:f > Out:y"},
+     "CONVERT TRANSPOSED TRANSPOSED"},
+    {"other transposed convolutions run as they are",
+     "1,8,5,7",
+     {"conv2d_transpose Input:x Filter:w(8,4,3,3) > Output:y strides=[2,2] paddings=[1,1]"},
+     "FORWARD"},
+    {"products, bias and softmax",
+     "3,40",
+     {"mul X:x Y:w(40,24) > Out:a", "elementwise_add X:a Y:b(24) > Out:c axis=1",
+      "relu X:c > Out:d", "matmul_v2 X:d Y:w2(10,24) > Out:e trans_y=true",
+      "elementwise_add X:e Y:b2(10) > Out:f axis=-1", "softmax X:f > Out:y axis=-1"},
+     "DENSE DENSE SOFTMAX"},
+    {"a classifier's head",
+     "2,3,9,9",
+     {CONV1, "pool2d X:c > Out:p ksize=[1,1] global_pooling=true pooling_type=avg",
+      "flatten_contiguous_range X:p > Out:f start_axis=1 stop_axis=3",
+      "matmul_v2 X:f Y:w2(20,7) > Out:g", "elementwise_add X:g Y:b(7) > Out:h",
+      "dropout X:h > Out:i dropout_implementation=upscale_in_train dropout_prob=0.5 is_test=true",
+      "softmax X:i > Out:y"},
+     "CONVERT CONV POOL CONVERT ALIAS DENSE SOFTMAX"},
+    {"unknown operators run between",
+     "1,3,8,8",
+     {CONV1, "transpose2 X:c > Out:t axis=[0,1,3,2]",
+      "conv2d Input:t Filter:w2(5,20,3,3) > Output:d paddings=[1,1]", "abs X:d > Out:y"},
+     "CONVERT CONV CONVERT FORWARD CONVERT CONV CONVERT FORWARD"},
+    {"grouped convolutions run as they are",
+     "1,8,8,8",
+     {"conv2d Input:x Filter:w(8,4,3,3) > Output:a groups=2 paddings=[1,1]", "relu X:a > Out:y"},
+     "FORWARD CONVERT AFFINE CONVERT"},
+    {"activations that nothing takes in",
+     "1,20,5,5",
+     {"leaky_relu X:x > Out:a alpha=0.1", "tanh X:a > Out:b",
+      "scale X:b > Out:c scale=2.0 bias=0.5", "elementwise_div X:c Y:k(20) > Out:y axis=1"},
+     NULL},
+    {"operands of a subtraction keep their order",
+     "1,20,5,5",
+     {"relu X:x > Out:a", "pool2d X:a > Out:p ksize=[1,1] adaptive=true pooling_type=avg",
+      "elementwise_sub X:p Y:a > Out:y"},
+     "CONVERT AFFINE POOL BINARY CONVERT"},
+    {"convolutions of squares of four",
+     "2,3,24,32",
+     {"conv2d Input:x Filter:w(40,3,3,3) > Output:c paddings=[1,1]",
+      "conv2d Input:c Filter:w2(40,40,3,3) > Output:d paddings=[1,1]", BN("d", "n", "40"),
+      "elementwise_add X:c Y:n > Out:a", "hard_swish X:a > Out:b",
+      "conv2d Input:b Filter:w3(24,40,3,3) > Output:y paddings=[1,1]"},
+     "CONVERT CONV WINOGRAD WINOGRAD CONVERT"},
+    {"convolutions of squares of two",
+     "2,3,14,18",
+     {"conv2d Input:x Filter:w(40,3,3,3) > Output:c paddings=[1,1]",
+      "conv2d Input:c Filter:w2(33,40,3,3) > Output:d paddings=[1,1]", "sigmoid X:d > Out:y"},
+     "CONVERT CONV WINOGRAD CONVERT"},
+    {"a concatenation is read by squares",
+     "1,3,16,16",
+     {"conv2d Input:x Filter:w(20,3,3,3) > Output:c paddings=[1,1]",
+      "conv2d Input:x Filter:w2(24,3,1,1) > Output:d", "concat X:c X:d > Out:f axis=1",
+      "conv2d Input:f Filter:w4(30,44,3,3) > Output:y paddings=[1,1]"},
+     NULL},
+    {"a variable written twice",
+     "1,3,8,8",
+     {CONV1, "relu X:c > Out:c", "sigmoid X:c > Out:c",
+      "pool2d X:c > Out:y ksize=[2,2] "
+      "strides=[2,2] pooling_type=avg"},
+     "CONVERT CONV AFFINE POOL CONVERT"},
+};
+
+int
+main(void)
+{
+    struct CMUnitTest tests[QS_LEN(graphs)];
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    for (size_t i = 0; i < QS_LEN(graphs); i++)
+        tests[i] = (struct CMUnitTest){
+            .name = graphs[i].fact, .test_func = check_graph, .initial_state = &graphs[i]};
+    return _cmocka_run_group_tests("fast", tests, QS_LEN(graphs), NULL, NULL);
+}
