@@ -86,7 +86,8 @@ qs_rnn_lower(struct qs_fast *f, const struct qs_node *node, int32_t number)
         qs_node_input(node, "SequenceLength", 0) >= 0)
         return false;
     const struct value *x = &f->value[in[0]];
-    if (!x->known || x->dtype != QS_DTYPE_float32 || x->param || x->n != 3 || x->count == 0)
+    if (!x->known || x->dtype != QS_DTYPE_float32 || x->param || x->n != 3 || x->count == 0 ||
+        x->count > 1 << 28)
         return false;
     struct rnn *r = qs_arena_calloc(&f->arena, 1, sizeof(*r));
     *r = (struct rnn){.layers = (int)layers, .t = x->d[0], .b = x->d[1], .h = h};

@@ -13,6 +13,8 @@
 
 enum { ALIGN = 16 /* floats */, PLANES_MOST = 4 /* channels of an image that stays plain */ };
 
+#define FLOATS_MOST (INT64_C(1) << 40) /* of one value; sums of them fit */
+
 /* ---- conversions ---- */
 
 struct rewrite { /* the list of steps, made anew with conversions between */
@@ -393,6 +395,9 @@ halo_offset(const struct value *v)
 enum qs_err
 qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f)
 {
+    for (int i = 0; i < f->n_value; i++)
+        if (f->value[i].floats > FLOATS_MOST)
+            return qs_fail(cx, QS_ERR_MEMORY, _("a tensor of the model is too large"));
     find_lives(f);
     place_all(f);
     for (int i = 0; i < f->n_out; i++)

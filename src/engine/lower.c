@@ -10,6 +10,12 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 
+enum {
+    COUNT_MOST = 1 << 30, /* elements of what is lowered: pixels and rows are counted in int */
+    KERNEL_MOST = 64,
+    PADDING_MOST = 64, /* halos are that wide */
+};
+
 int
 qs_lower_value(struct qs_fast *f)
 {
@@ -109,7 +115,8 @@ is_param(const struct qs_fast *f, int id)
 static bool
 is_image(const struct qs_fast *f, int id)
 {
-    return is_real(f, id) && !f->value[id].param && f->value[id].n == 4 && f->value[id].count > 0;
+    return is_real(f, id) && !f->value[id].param && f->value[id].n == 4 && f->value[id].count > 0 &&
+           f->value[id].count <= COUNT_MOST;
 }
 
 /* The value that output `slot` of the node makes. */
@@ -202,7 +209,7 @@ read_paddings(const struct qs_node *node, int *pad)
         pad[2] = pad[3] = (int)p[n - 1];
     }
     for (int i = 0; i < 4; i++)
-        if (p[i] < 0 || p[i] > 4096)
+        if (p[i] < 0 || p[i] > PADDING_MOST)
             return false;
     return true;
 }
@@ -265,7 +272,7 @@ lower_conv(struct qs_fast *f, const struct qs_node *node, int32_t number)
         return false;
     const int64_t *d = f->value[w].d, ic = f->value[x].d[1];
     const bool depthwise = groups > 1 && groups == ic && d[0] == ic && d[1] == 1;
-    if ((!depthwise && (groups != 1 || d[1] != ic)) || d[2] > 64 || d[3] > 64)
+    if ((!depthwise && (groups != 1 || d[1] != ic)) || d[2] > KERNEL_MOST || d[3] > KERNEL_MOST)
         return false;
     struct step *s = start(f, depthwise ? STEP_DEPTHWISE : STEP_CONV, node, x, "Output");
     s->w = w;
@@ -332,14 +339,15 @@ lower_dense(struct qs_fast *f, const struct qs_node *node, int32_t number)
     int64_t inner = 1;
     for (int64_t i = cols; i >= 0 && i < v->n; i++)
         inner *= v->d[i];
-    if (v->n < 2 || cols < 1 || inner != k || v->count == 0)
+    if (v->n < 2 || cols < 1 || inner != k || v->count == 0 || v->count > COUNT_MOST)
         return false;
     struct step *s = start(f, STEP_DENSE, node, x, "Out");
     s->w = w;
     s->w_transposed = trans_y;
     s->ic = k;
     s->oc = f->value[w].d[trans_y ? 0 : 1];
-    if (s->y < 0 || !is_real(f, s->y) || f->value[s->y].count != v->count / k * s->oc) {
+    if (s->y < 0 || !is_real(f, s->y) || f->value[s->y].count > COUNT_MOST ||
+        f->value[s->y].count != f->value[x].count / k * s->oc) {
         f->n_step--;
         return false;
     }
@@ -591,6 +599,16 @@ fill_windows(const struct qs_node *node, const struct step *s, int axis, int64_t
     }
 }
 
+/* A window that lies outside the image. */
+static bool
+any_empty(const int32_t *from, const int32_t *to, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (from[i] >= to[i])
+            return true;
+    return false;
+}
+
 static bool
 lower_pool(struct qs_fast *f, const struct qs_node *node, int32_t number)
 {
@@ -623,6 +641,10 @@ lower_pool(struct qs_fast *f, const struct qs_node *node, int32_t number)
     s->x1 = table(f, out->d[3]);
     fill_windows(node, s, 0, in->d[2], out->d[2], s->y0, s->y1);
     fill_windows(node, s, 1, in->d[3], out->d[3], s->x0, s->x1);
+    if (any_empty(s->y0, s->y1, out->d[2]) || any_empty(s->x0, s->x1, out->d[3])) {
+        f->n_step--;
+        return false;
+    }
     finish(f, s, node, number);
     return true;
 }
