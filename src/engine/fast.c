@@ -89,7 +89,7 @@ qs_run_FORWARD(struct qs_fast *f, struct step *s)
     set_inputs(f, s);
     st.out = qs_arena_calloc(&scratch, (size_t)s->n_out + 1, sizeof(*st.out));
     for (int i = 0; i < s->n_out; i++)
-        if (f->value[s->out[i]].known)
+        if (s->out[i] >= 0 && f->value[s->out[i]].known)
             st.out[i] = plain_value(&f->value[s->out[i]]);
     f->err = s->node->op->forward(&st);
     if (f->err)

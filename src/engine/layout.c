@@ -148,7 +148,8 @@ set_layout(struct qs_fast *f, int step)
         f->value[s->y].made = step;
     }
     for (int i = 0; i < s->n_out; i++)
-        f->value[s->out[i]].made = step;
+        if (s->out[i] >= 0)
+            f->value[s->out[i]].made = step;
 }
 
 static void
@@ -300,7 +301,8 @@ find_lives(struct qs_fast *f)
         if (s->scratch >= 0)
             use_value(&u, &s->scratch);
         for (int k = 0; k < s->n_out; k++)
-            use_value(&u, &s->out[k]);
+            if (s->out[k] >= 0)
+                use_value(&u, &s->out[k]);
     }
     for (int i = 0; i < f->n_out; i++)
         f->value[root_of(f, f->out_value[i])].last = f->n_step;

@@ -813,6 +813,21 @@ lower_softmax(struct qs_fast *f, const struct qs_node *node, int32_t number)
 
 /* ---- anything else ---- */
 
+/* A variable whose shape the operator's rule leaves alone keeps what it holds (the scale that a
+ * quantizer only updates in training), or is one that nobody reads. */
+static int
+forward_output(struct qs_fast *f, int32_t var, const struct qs_shape *shape)
+{
+    const struct qs_shape unknown = {0};
+    const bool declared = f->shapes->var[var].known && !shape->known;
+    if (declared || (!shape->known && qs_lower_value_of(f, var) >= 0))
+        return -1;
+    const int id = qs_lower_value(f);
+    set_shape(&f->value[id], shape->known ? shape : &unknown);
+    f->value[id].var = var;
+    return id;
+}
+
 static enum qs_err
 lower_forward(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, int32_t number)
 {
@@ -831,15 +846,14 @@ lower_forward(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, 
     for (int i = 0; i < node->n_in; i++)
         for (int j = 0; j < node->in[i].n; j++)
             in[k++] = qs_lower_value_of(f, node->in[i].var[j]);
+    struct qs_shape *shape = qs_arena_calloc(&f->arena, (size_t)n_out + 1, sizeof(*shape));
+    const enum qs_err err = qs_infer_node(cx, f->m, node, f->shapes, f->scalars_are_1d, shape);
+    if (err)
+        return err;
     k = 0;
     for (int i = 0; i < node->n_out; i++)
-        for (int j = 0; j < node->out[i].n; j++) {
-            const int32_t var = node->out[i].var[j];
-            const int id = qs_lower_value(f);
-            set_shape(&f->value[id], &f->shapes->var[var]);
-            f->value[id].var = var;
-            out[k++] = id;
-        }
+        for (int j = 0; j < node->out[i].n; j++, k++)
+            out[k] = forward_output(f, node->out[i].var[j], &shape[k]);
     struct step *s = qs_lower_step(f, STEP_FORWARD);
     s->node = node;
     s->number = number;
@@ -848,6 +862,8 @@ lower_forward(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, 
     s->out = out;
     s->n_out = n_out;
     for (int i = 0; i < n_out; i++) {
+        if (out[i] < 0)
+            continue;
         f->value[out[i]].made = f->n_step - 1;
         f->now[f->value[out[i]].var] = out[i];
     }
