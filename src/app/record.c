@@ -60,18 +60,31 @@ qs_record_begin(struct qs_ctx *cx, struct qs_record *r, struct qs_run *run, cons
                 const struct qs_opened *o)
 {
     char hex[QS_DIGEST_HEX];
-    *r = (struct qs_record){.run = run, .begun = seconds_now(CLOCK_MONOTONIC)};
+    *r = (struct qs_record){.run = run, .opened = o, .begun = seconds_now(CLOCK_MONOTONIC)};
     const enum qs_err err = qs_app_digest(cx, o, hex);
     if (!err)
         describe(cx, run, kind, o, hex);
     return err;
 }
 
+/* The run alone does not tell the format of its model. */
+static enum qs_err
+note_model(struct qs_ctx *cx, const struct qs_record *r)
+{
+    const struct qs_db_model model = {.path = r->run->model_path,
+                                      .digest = r->run->model_digest,
+                                      .format = (char *)r->opened->model->format,
+                                      .bytes = r->run->model_bytes,
+                                      .last_seen = r->run->started};
+    return qs_db_model_seen(cx, r->db, &model);
+}
+
 void
 qs_record_store(struct qs_ctx *cx, struct qs_record *r, const char *path)
 {
     char *where = path ? qs_xstrdup(path) : qs_db_default_path();
-    if (qs_db_open(cx, where, &r->db) != QS_OK || qs_db_run_begin(cx, r->db, r->run) != QS_OK)
+    if (qs_db_open(cx, where, &r->db) != QS_OK || qs_db_run_begin(cx, r->db, r->run) != QS_OK ||
+        note_model(cx, r) != QS_OK)
         give_up_store(cx, r);
     free(where);
 }

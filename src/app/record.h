@@ -10,6 +10,7 @@ struct qs_db;
 
 struct qs_record {
     struct qs_run *run; /* owned by the caller */
+    const struct qs_opened *opened;
     struct qs_db *db;   /* NULL: not stored */
     double begun;       /* monotonic seconds */
 };

@@ -22,6 +22,12 @@ ok "without that below the home" env -u QSLIM_DB -u XDG_DATA_HOME HOME="$tmp/hom
 is "it is there" "$(ls "$tmp/home/.local/share/qslim/runs.db")" "$tmp/home/.local/share/qslim/runs.db"
 rm -rf "$tmp/o"
 
+if command -v sqlite3 >/dev/null 2>&1; then
+    is "the store knows the format of the model" "$(sqlite3 "$tmp/runs.db" 'SELECT format FROM model')" pdmodel
+else
+    skip "no sqlite3 here" "the store knows the format of the model"
+fi
+
 # Two at once
 for i in 1 2 3 4; do
     "$qslim" quantize "$tmp/small" -o "$tmp/p$i" --quiet --db "$tmp/two.db" >"$tmp/out$i" 2>"$tmp/err$i" &
