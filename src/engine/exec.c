@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "base/str.h"
 #include "engine/pool.h"
+#include "kernels/gemm.h"
 #include "model/infer.h"
 
 enum { DEPTH_MOST = 32 }; /* blocks within blocks */
@@ -666,6 +667,7 @@ qs_exec_new(struct qs_ctx *cx, const struct qs_model *m, struct qs_exec **out)
     qs_arena_init(&e->shapes.arena);
     qs_arena_init(&e->lods);
     qs_pool_init(&e->pool);
+    qk_sgemm_start(); /* while no thread of ours runs */
     e->scalars_are_1d = qs_infer_scalars_are_1d(m);
     e->block = qs_arena_calloc(&e->arena, (size_t)m->n_block + 1, sizeof(*e->block));
     e->param = qs_arena_calloc(&e->arena, n_var, sizeof(*e->param));
