@@ -623,3 +623,12 @@ ui_table_status(const struct ui_table *t, struct qs_str *out)
     if (t->n_shown)
         qs_str_printf(out, "  %d/%d", t->cursor + 1, t->n_shown);
 }
+
+enum ui_item
+ui_style_dim(const struct ui_column *c, void *arg, int row)
+{
+    (void)c;
+    (void)arg;
+    (void)row;
+    return UI_DIM;
+}

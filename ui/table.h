@@ -36,6 +36,9 @@ struct ui_column {
     enum ui_item (*style)(const struct ui_column *c, void *arg, int row);
 };
 
+/* A style for what is less important than the rest. */
+enum ui_item ui_style_dim(const struct ui_column *c, void *arg, int row);
+
 enum { UI_MOST_COLUMNS = 32, UI_LAST = 1 << 30 };
 
 /* What a filter or a search looks for in each cell: plain text anywhere, in any case, or a pattern

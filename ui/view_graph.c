@@ -286,15 +286,6 @@ text_note(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_add(out, d && d->reason[0] ? d->reason : l->reason);
 }
 
-static enum ui_item
-style_dim(const struct ui_column *c, void *arg, int row)
-{
-    (void)c;
-    (void)arg;
-    (void)row;
-    return UI_DIM;
-}
-
 static const struct ui_column column[] = {
     {.name = "number",
      .title = N_("#"),
@@ -389,7 +380,7 @@ static const struct ui_column column[] = {
      .drop = 9,
      .help = N_("why it is left as it is, or what a target does not take"),
      .text = text_note,
-     .style = style_dim},
+     .style = ui_style_dim},
 };
 
 static bool

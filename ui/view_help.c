@@ -103,15 +103,6 @@ style_keys(const struct ui_column *c, void *arg, int row)
     return UI_KEY;
 }
 
-static enum ui_item
-style_dim(const struct ui_column *c, void *arg, int row)
-{
-    (void)c;
-    (void)arg;
-    (void)row;
-    return UI_DIM;
-}
-
 static const struct ui_column column[] = {
     {.name = "keys",
      .title = N_("keys"),
@@ -139,7 +130,7 @@ static const struct ui_column column[] = {
      .drop = 1,
      .help = N_("where it works"),
      .text = text_where,
-     .style = style_dim},
+     .style = ui_style_dim},
 };
 
 static void
