@@ -9,6 +9,7 @@
 #define QS_APP_APP_H
 
 #include "base/ctx.h"
+#include "model/calib.h"
 #include "model/graph.h"
 #include "model/layer.h"
 #include "model/plan.h"
@@ -146,6 +147,108 @@ struct qs_benched {
 enum qs_err qs_app_bench(struct qs_ctx *cx, const struct qs_opened *o,
                          const struct qs_bench_options *opt, struct qs_benched *done) QS_MUST_CHECK;
 void qs_benched_release(struct qs_benched *done);
+
+/* What calibration saw: the answers of all calibrators for every activation asked for. */
+struct qs_calibrate_options {
+    const char *data;       /* a data file, see qslim-data(5) */
+    int64_t samples, batch; /* the first so many, 0: all; samples run together */
+    int64_t max_pixels;     /* of a picture; 0: the default */
+    struct qs_calib_options calib;
+    const bool *want; /* [n_var] variables to observe; NULL: what every quantizable
+                         operator reads and makes */
+};
+struct qs_calibrated {
+    int n;
+    int32_t *var;                  /* [n] */
+    struct qs_observer **observer; /* [n] */
+    struct qs_observed *seen;      /* [n] */
+    int64_t samples, broken, bad;  /* evaluated, unreadable, with NaN or infinity */
+    int64_t peak_bytes;
+    double seconds;
+};
+/* One streaming pass over the data with the FP32 model. Says first how much memory it takes. */
+enum qs_err qs_app_calibrate(struct qs_ctx *cx, const struct qs_opened *o,
+                             const struct qs_calibrate_options *opt,
+                             struct qs_calibrated *out) QS_MUST_CHECK;
+void qs_calibrated_release(struct qs_calibrated *c);
+/* What was seen of a variable; NULL: nothing. */
+const struct qs_observed *qs_calibrated_of(const struct qs_calibrated *c, int32_t var);
+
+/* Which layer hurts. */
+enum qs_sensitivity_mode { QS_SENSE_WEIGHTS, QS_SENSE_ACTIVATIONS, QS_SENSE_BOTH };
+struct qs_sensitivity_options {
+    const char *data;
+    int64_t samples; /* 0: all */
+    int64_t max_pixels;
+    const char *metric; /* NULL: the first that the labels allow, else 1 - cosine */
+    const char *op_types;
+    int modes;       /* set of 1 << enum qs_sensitivity_mode */
+    const int *bits; /* [n_bits] widths to try */
+    int n_bits;
+    int weight_type; /* enum qs_weight_type */
+    int algo;        /* enum qs_algo, of thresholds of activations */
+    int64_t top;     /* layers to evaluate, worst by local error first; 0: all */
+    bool others;     /* also with all but the layer quantized */
+    int64_t memory;  /* most bytes to use; 0: a quarter of the machine's */
+    int64_t resume;  /* run to go on with; 0: a new one */
+    bool no_store;
+    const char *db;
+};
+struct qs_sensed {
+    struct qs_run run;          /* kind "sensitivity"; run.sensitivity worst first */
+    double baseline, quantized; /* the metric without and with all layers quantized */
+    char metric[32];
+    bool higher_is_better;
+    int64_t samples;
+    double seconds;
+    int64_t peak_rss_bytes;
+};
+/* `partial` (may be NULL) is called in the calling thread whenever results of another sample are
+ * in: rows as in run.sensitivity, in order of the model. */
+enum qs_err qs_app_sensitivity(struct qs_ctx *cx, const struct qs_opened *o,
+                               const struct qs_sensitivity_options *opt,
+                               void (*partial)(void *arg, const struct qs_run_sensitivity *row,
+                                               int n, int64_t done, int64_t of),
+                               void *arg, struct qs_sensed *out) QS_MUST_CHECK;
+void qs_sensed_release(struct qs_sensed *s);
+
+/* A plan from a scan: greedy on drop per byte. One of max_drop (of the metric, absolute) and
+ * max_bytes is set, the other negative. front: the steps it walked. */
+struct qs_front_point {
+    char *change;  /* "conv1_weights=skip", the rule that this step added; "" the start */
+    int64_t bytes; /* of the parameters */
+    double drop;   /* predicted: sum of the layers' drops */
+    bool chosen;   /* the plan stops here */
+};
+struct qs_proposal {
+    struct qs_plan plan;
+    struct qs_front_point *front;
+    int n_front;
+    bool meets; /* the bound */
+};
+enum qs_err qs_app_propose(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_run *scan,
+                           double max_drop, int64_t max_bytes,
+                           struct qs_proposal *out) QS_MUST_CHECK;
+void qs_proposal_release(struct qs_proposal *p);
+
+/* Runs of one model as points of two quantities: "bytes", "seconds", or a metric. */
+struct qs_pareto_point {
+    int64_t run;
+    double x, y;
+    bool on_front;
+    char *label; /* method, bits, tag */
+};
+struct qs_pareto {
+    struct qs_pareto_point *point; /* by rising x */
+    int n;
+    bool x_less, y_less; /* less is better */
+    char x[32], y[32];
+};
+/* `model`: digest or path, NULL: the model of the newest run; x, y NULL: bytes and the metric most
+ * runs have. A metric belongs to the run that made the evaluated files. */
+enum qs_err qs_app_pareto(struct qs_ctx *cx, const char *db, const char *model, const char *x,
+                          const char *y, struct qs_pareto *out) QS_MUST_CHECK;
+void qs_pareto_release(struct qs_pareto *p);
 
 /* Runs of the store (db NULL: default path). */
 enum qs_err qs_app_runs(struct qs_ctx *cx, const char *db, struct qs_runs *out) QS_MUST_CHECK;

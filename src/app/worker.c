@@ -127,6 +127,8 @@ sink(void *arg, const struct qs_event *ev)
     case QS_EVENT_WARNING:
         post_simple(job, QS_JOB_WARNING, ev->text, 0);
         break;
+    case QS_EVENT_METRIC:
+        break;
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/i18n.h"
 
@@ -97,7 +98,15 @@ qs_message(const struct qs_ctx *cx)
 void
 qs_progress(struct qs_ctx *cx, const char *what, int64_t done, int64_t total)
 {
-    const struct qs_event ev = {QS_EVENT_PROGRESS, what, done, total};
+    const struct qs_event ev = {.kind = QS_EVENT_PROGRESS, .text = what, .done = done, .total = total};
+    if (cx->sink)
+        cx->sink(cx->sink_arg, &ev);
+}
+
+void
+qs_report_metric(struct qs_ctx *cx, const char *name, double value)
+{
+    const struct qs_event ev = {.kind = QS_EVENT_METRIC, .text = name, .value = value};
     if (cx->sink)
         cx->sink(cx->sink_arg, &ev);
 }
@@ -108,7 +117,7 @@ say(struct qs_ctx *cx, enum qs_event_kind kind, const char *fmt, va_list ap)
     char line[1024];
     const int n = vsnprintf(line, sizeof(line), fmt, ap);
     tidy(line, n >= (int)sizeof(line));
-    const struct qs_event ev = {kind, line, 0, 0};
+    const struct qs_event ev = {.kind = kind, .text = line};
     if (cx->sink)
         cx->sink(cx->sink_arg, &ev);
 }
@@ -134,6 +143,10 @@ qs_warn(struct qs_ctx *cx, const char *fmt, ...)
 enum qs_err
 qs_check_cancel(struct qs_ctx *cx)
 {
+    const struct timespec nap = {.tv_nsec = 20 * 1000 * 1000};
+    while (atomic_load_explicit(&cx->pause, memory_order_relaxed) &&
+           !atomic_load_explicit(&cx->cancel, memory_order_relaxed))
+        nanosleep(&nap, NULL);
     if (atomic_load_explicit(&cx->cancel, memory_order_relaxed))
         return qs_fail(cx, QS_ERR_CANCELLED, "%s", qs_err_text(QS_ERR_CANCELLED));
     return QS_OK;

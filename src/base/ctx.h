@@ -18,18 +18,21 @@ enum qs_event_kind {
     QS_EVENT_PROGRESS, /* done of total units of `text` */
     QS_EVENT_NOTE,     /* a line the user should see */
     QS_EVENT_WARNING,  /* a line the user must see */
+    QS_EVENT_METRIC,   /* `value` of the metric `text` so far */
 };
 
 struct qs_event {
     enum qs_event_kind kind;
     const char *text; /* borrowed for the call */
     int64_t done, total;
+    double value;
 };
 
 struct qs_ctx {
     char message[1024]; /* the first failure since the last qs_clear; empty: none */
     enum qs_err err;    /* its code */
     atomic_bool cancel; /* polled by long work per layer and per batch */
+    atomic_bool pause;  /* qs_check_cancel waits while it is set */
     int threads;        /* at least 1 */
     uint64_t seed;
     void (*sink)(void *sink_arg, const struct qs_event *ev); /* NULL: events are dropped */
@@ -59,10 +62,12 @@ void qs_clear(struct qs_ctx *cx);
 const char *qs_message(const struct qs_ctx *cx);
 
 void qs_progress(struct qs_ctx *cx, const char *what, int64_t done, int64_t total);
+void qs_report_metric(struct qs_ctx *cx, const char *name, double value);
 void qs_note(struct qs_ctx *cx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void qs_warn(struct qs_ctx *cx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* QS_ERR_CANCELLED (recorded) when the user asked to stop, QS_OK otherwise. */
+/* QS_ERR_CANCELLED (recorded) when the user asked to stop, QS_OK otherwise. Waits as long as the
+ * work is paused. */
 enum qs_err qs_check_cancel(struct qs_ctx *cx) QS_MUST_CHECK;
 
 #endif

@@ -82,7 +82,7 @@ qs_progress_sink(void *arg, const struct qs_event *ev)
             progress(p, ev);
         return;
     }
-    if (p->quiet && ev->kind == QS_EVENT_NOTE)
+    if (ev->kind == QS_EVENT_METRIC || (p->quiet && ev->kind == QS_EVENT_NOTE))
         return;
     qs_progress_end(p);
     fprintf(stderr, "qslim: %s%s\n", ev->kind == QS_EVENT_WARNING ? _("warning: ") : "", ev->text);

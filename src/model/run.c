@@ -21,9 +21,23 @@ qs_run_release(struct qs_run *run)
         free(run->metric[i].name);
     for (int i = 0; i < run->n_file; i++)
         qs_file_info_release(&run->file[i]);
+    for (int i = 0; i < run->n_sensitivity; i++) {
+        free(run->sensitivity[i].weight);
+        free(run->sensitivity[i].op_type);
+        free(run->sensitivity[i].mode);
+    }
+    for (int i = 0; i < run->n_activation; i++) {
+        free(run->activation[i].var);
+        free(run->activation[i].op_type);
+        free(run->activation[i].algo);
+        free(run->activation[i].thresholds);
+        free(run->activation[i].count);
+    }
     free(run->layer);
     free(run->metric);
     free(run->file);
+    free(run->sensitivity);
+    free(run->activation);
     *run = (struct qs_run){0};
 }
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A statically quantized model taken apart: the float graph, and beside it what is quantized how.
+ * Both of Paddle's formats (quantize_linear/dequantize_linear, fake_quantize_*), exports of
+ * quantization-aware training, and integers of method dynamic are read into the same notes; the
+ * writers of both formats and the integer engine start from these notes.
+ */
+#ifndef QS_PASSES_STATIC_NOTES_H
+#define QS_PASSES_STATIC_NOTES_H
+
+#include "model/graph.h"
+
+/* An activation whose value is rounded where quantized operators read it. Also the output of an
+ * operator with `observed` set, where the program only records the range. */
+struct qs_quant_act {
+    int32_t var;
+    int bits;
+    double threshold; /* T: x ~ clamp(round(x / T * R)) * T / R, R = 2^(bits-1) - 1 */
+    bool half_away;   /* how the program rounds: half away from zero (+-R); else half to even,
+                         -R-1 .. R */
+    bool observed;    /* no operator reads it rounded */
+};
+/* A weight kept in integers. */
+struct qs_quant_weight {
+    int32_t var; /* after taking apart: FP32, q * scale */
+    int bits;
+    int axis; /* of the scales; -1: one */
+    int64_t n_scales;
+    double *threshold; /* [n_scales], T per channel: w = q * T / R */
+    struct qs_buf *q;  /* int8 (bits <= 8) or int16, in the layout of the weight */
+};
+/* A node that computes on rounded inputs. */
+struct qs_quant_node {
+    int32_t node;   /* of block 0 of the float graph */
+    int32_t act;    /* index of its first rounded activation in act[]; -1: weight only */
+    int32_t act2;   /* second rounded activation (matmul of two, elementwise_add); -1 */
+    int32_t weight; /* index in weight[]; -1: none */
+};
+struct qs_static_notes {
+    struct qs_quant_act *act;
+    int n_act;
+    struct qs_quant_weight *weight;
+    int n_weight;
+    struct qs_quant_node *node; /* by rising node */
+    int n_node;
+};
+
+/* Takes quantization operators out of m (a clone of the caller's), making weights float again, and
+ * notes them. A model without any is left as it is, with empty notes. QS_ERR_FORMAT names what is
+ * inconsistent (scales that do not fit a weight, ...). */
+enum qs_err qs_static_take_apart(struct qs_ctx *cx, struct qs_model *m,
+                                 struct qs_static_notes *out) QS_MUST_CHECK;
+void qs_static_notes_release(struct qs_static_notes *n);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One face for both engines: runs a model on inputs of any shapes. The fast engine (fast.h) is
+ * planned once for each set of input shapes, and a few plans are kept; what it cannot run goes to
+ * the exact engine (exec.h), for the whole model.
+ *
+ * One run at a time. The model must stay as it is while the engine lives.
+ */
+#ifndef QS_ENGINE_ENGINE_H
+#define QS_ENGINE_ENGINE_H
+
+#include "engine/exec.h"
+#include "engine/fast.h"
+
+struct qs_engine;
+
+struct qs_engine_options {
+    bool exact;       /* never the fast engine */
+    bool integer;     /* layers with integer weights or Q/DQ in integers; else in FP32 */
+    const bool *keep; /* [n_var] variables that a watch wants to see; NULL: none. Copied. The exact
+                         engine shows all. */
+};
+
+/* QS_ERR_UNSUPPORTED names every operator type that can not run. */
+enum qs_err qs_engine_new(struct qs_ctx *cx, const struct qs_model *m,
+                          const struct qs_engine_options *opt,
+                          struct qs_engine **out) QS_MUST_CHECK;
+void qs_engine_free(struct qs_engine *e); /* NULL is fine */
+
+/* Runs on in[n] in the order of qs_model_inputs; data are borrowed for the call. `watch` (may be
+ * NULL) sees the kept variables as they are made, as dense tensors. */
+enum qs_err qs_engine_run(struct qs_ctx *cx, struct qs_engine *e, const struct qs_value *in, int n,
+                          const struct qs_watch *watch) QS_MUST_CHECK;
+/* Outputs of the last run, in the order of qs_model_outputs; valid until the next run. */
+int qs_engine_n_out(const struct qs_engine *e);
+const struct qs_value *qs_engine_out(const struct qs_engine *e, int i);
+
+/* "fast" or "exact", of the last run (before one: of the first plan, "" when none was made). */
+const char *qs_engine_kind(const struct qs_engine *e);
+/* The plan of the last run; NULL: exact. */
+const struct qs_fast *qs_engine_fast(const struct qs_engine *e);
+int64_t qs_engine_param_bytes(const struct qs_engine *e);
+int64_t qs_engine_peak_bytes(const struct qs_engine *e); /* of tensors */
+
+#endif
