@@ -417,6 +417,93 @@ qs_node_set_type(struct qs_model *m, struct qs_node *node, const char *type)
     node->op = qs_op_find(type);
 }
 
+/* Blocks */
+
+struct qs_node *
+qs_block_insert(struct qs_model *m, int32_t block, int at, int n)
+{
+    struct qs_block *b = &m->block[block];
+    struct qs_node *list = qs_arena_calloc(&m->arena, (size_t)(b->n_node + n), sizeof(*list));
+    if (at > 0)
+        memcpy(list, b->node, (size_t)at * sizeof(*list));
+    if (b->n_node > at)
+        memcpy(list + at + n, b->node + at, (size_t)(b->n_node - at) * sizeof(*list));
+    for (int i = at; i < at + n; i++)
+        list[i].is_target = -1;
+    b->node = list;
+    b->n_node += n;
+    return list + at;
+}
+
+void
+qs_block_remove(struct qs_model *m, int32_t block, const bool *gone)
+{
+    struct qs_block *b = &m->block[block];
+    int n = 0;
+    for (int i = 0; i < b->n_node; i++)
+        if (!gone[i])
+            b->node[n++] = b->node[i];
+    b->n_node = n;
+}
+
+static void
+mark_named(const struct qs_slot *slot, int n, bool *named)
+{
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < slot[i].n; k++)
+            if (slot[i].var[k] >= 0)
+                named[slot[i].var[k]] = true;
+}
+
+static void
+forget(struct qs_model *m, int32_t var)
+{
+    struct qs_var *v = &m->var[var];
+    v->declared = false;
+    if (v->data)
+        qs_buf_unref(v->data->buf);
+    v->data = NULL;
+}
+
+static bool
+is_port(const struct qs_var *v)
+{
+    return v->container == QS_FEED_MINIBATCH || v->container == QS_FETCH_LIST;
+}
+
+static int
+forget_unnamed(struct qs_model *m, struct qs_block *b, const bool *named)
+{
+    int32_t *list = qs_arena_alloc(&m->arena, (size_t)(b->n_var + 1) * sizeof(*list));
+    int left = 0;
+    for (int i = 0; i < b->n_var; i++)
+        if (named[b->var[i]] || is_port(&m->var[b->var[i]]))
+            list[left++] = b->var[i];
+        else
+            forget(m, b->var[i]);
+    const int n = b->n_var - left;
+    b->var = list;
+    b->n_var = left;
+    return n;
+}
+
+int
+qs_model_forget_unused(struct qs_model *m)
+{
+    bool *named = qs_xcalloc((size_t)m->n_var + 1, sizeof(*named));
+    int n = 0;
+    for (int32_t b = 0; b < m->n_block; b++)
+        for (int i = 0; i < m->block[b].n_node; i++) {
+            const struct qs_node *node = &m->block[b].node[i];
+            mark_named(node->in, node->n_in, named);
+            mark_named(node->out, node->n_out, named);
+        }
+    for (int32_t b = 0; b < m->n_block; b++)
+        n += forget_unnamed(m, &m->block[b], named);
+    free(named);
+    return n;
+}
+
 /* Edges */
 
 static void

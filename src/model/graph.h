@@ -206,6 +206,15 @@ void qs_node_set_out(struct qs_model *m, struct qs_node *node, const char *slot,
 /* Changes the type and looks up the descriptor. */
 void qs_node_set_type(struct qs_model *m, struct qs_node *node, const char *type);
 
+/* Blocks: changing. Node pointers and positions, and edges made before, are void afterwards. */
+/* Room for n nodes before position `at`: empty but for is_target; returns the first. */
+struct qs_node *qs_block_insert(struct qs_model *m, int32_t block, int at, int n);
+/* Takes out the nodes that are marked in gone[n_node]. */
+void qs_block_remove(struct qs_model *m, int32_t block, const bool *gone);
+/* Takes back the declaration of every variable that no node names, and drops its value; returns
+ * how many. Feed and fetch lists stay. */
+int qs_model_forget_unused(struct qs_model *m);
+
 /* Who reads and writes each variable: edges of the graph in one table. */
 struct qs_ref {
     int32_t block, node;
