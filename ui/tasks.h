@@ -52,6 +52,10 @@ void ui_task_use_plan(struct ui *ui, int64_t id);
 void ui_task_tag(struct ui *ui, const int64_t *id, int n, const char *tag);
 void ui_task_remove(struct ui *ui, const int64_t *id, int n);
 
+/* A job of `size` bytes, a struct ui_task first, with its title and what the worker does; the rest
+ * is for the caller to fill before ui_submit. */
+void *ui_task_new(size_t size, enum qs_err (*run)(struct qs_ctx *, struct qs_job *),
+                  const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ui_task_free(struct ui_task *task);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "engine/lower.h"
+#include "engine/lower_rule.h"
 
 enum { GATES = 4, IN_MOST = 3 /* Input, hidden, memory */, PARTS = 4 };
 

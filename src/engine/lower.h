@@ -2,7 +2,7 @@
 /*
  * Inside the fast engine (fast.h): values, steps, and the phases that make them.
  *
- *   lower.c    nodes of block 0 become steps over values (one value per definition of a variable)
+ *   lower*.c   nodes of block 0 become steps over values (one value per definition of a variable)
  *   fuse.c     steps merge: scales, biases, activations, additions into convolutions
  *   layout.c   every value gets a layout, conversions become steps, halos, memory
  *   fast_*.c   weights are packed; running
@@ -143,7 +143,6 @@ int64_t qs_winograd_scratch(const struct qs_fast *f, struct step *s); /* floats 
 enum qs_err qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 void qs_winograd_run(struct qs_fast *f, struct step *s);
 /* fast_rnn.c */
-bool qs_rnn_lower(struct qs_fast *f, const struct qs_node *node, int32_t number);
 enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 int64_t qs_rnn_scratch(const struct rnn *r); /* floats */
 void qs_rnn_free(struct rnn *r);
