@@ -2,10 +2,6 @@
 /*
  * The fast engine against the exact one on small graphs, for every instruction set and for one and
  * three threads: results agree, and the steps are those that fusion should leave.
- *
- * A graph is a line per operator: TYPE SLOT:VAR ... > SLOT:VAR ... attribute=value ...
- * A parameter is written with its dims at its first use: w(16,3,3,3); parameters that a batch norm
- * takes for variances are positive. The input is x, the output y.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,13 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../graphs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/exec.h"
 #include "engine/fast.h"
 #include "kernels/cpu.h"
 
-enum { LINES_MOST = 16, NODES_MOST = 20, SLOT_MOST = 8 };
+enum { LINES_MOST = 16 };
 
 struct graph {
     const char *fact;
@@ -35,164 +32,7 @@ struct graph {
     const char *steps;            /* kinds, on AVX-512 and where it does not matter; NULL: any */
 };
 
-/* ---- models ---- */
-
-static uint64_t state;
-
-static float
-next(void)
-{
-    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (float)((double)(state >> 33) / (double)(UINT64_C(1) << 30) - 1);
-}
-
-static int
-read_dims(const char *text, int64_t *d)
-{
-    int n = 0;
-    char *at = (char *)(uintptr_t)text;
-    while (*at && *at != ')' && *at != ']') {
-        d[n++] = strtoll(at, &at, 10);
-        at += *at == ',';
-    }
-    return n;
-}
-
-static void
-set_param(struct qs_model *m, int32_t var, const char *dims, bool positive)
-{
-    int64_t d[QS_RANK_MOST], count = 1;
-    const int n = read_dims(dims, d);
-    struct qs_ctx cx;
-    struct qs_buf *buf;
-    qs_ctx_init(&cx);
-    for (int i = 0; i < n; i++)
-        count *= d[i];
-    assert_int_equal(qs_buf_new(&cx, (size_t)count * sizeof(float), &buf), QS_OK);
-    for (int64_t i = 0; i < count; i++)
-        ((float *)(void *)buf->data)[i] = positive ? 1.5f + next() : next();
-    m->var[var].persistable = 1;
-    qs_model_set_data(m, var, QS_DTYPE_float32, n, d, buf, 0);
-}
-
-static int32_t
-variable(struct qs_model *m, const char *text, bool positive)
-{
-    char name[64];
-    const size_t n = strcspn(text, "(");
-    snprintf(name, sizeof(name), "%.*s", (int)n, text);
-    for (int32_t i = 0; i < m->n_var; i++)
-        if (strcmp(m->var[i].name, name) == 0)
-            return i;
-    const int32_t var = qs_model_add_var(m, 0, name);
-    m->var[var].dtype = QS_DTYPE_float32;
-    if (text[n] == '(')
-        set_param(m, var, text + n + 1, positive);
-    return var;
-}
-
-static void
-set_attr(struct qs_model *m, struct qs_node *node, const char *name, const char *value)
-{
-    int64_t d[SLOT_MOST];
-    int32_t ints[SLOT_MOST];
-    float real;
-    if (*value == '[' && strchr(value, '.')) {
-        real = strtof(value + 1, NULL);
-        const float two[] = {real, real};
-        qs_node_set_floats(m, node, name, two, 2);
-    } else if (*value == '[') {
-        const int n = read_dims(value + 1, d);
-        for (int i = 0; i < n; i++)
-            ints[i] = (int32_t)d[i];
-        qs_node_set_ints(m, node, name, ints, n);
-    } else if (strcmp(value, "true") == 0) {
-        qs_node_set_bool(m, node, name, true);
-    } else if (strspn(value, "-0123456789") == strlen(value)) {
-        qs_node_set_int(m, node, name, strtoll(value, NULL, 10));
-    } else if (strspn(value, "-.0123456789") == strlen(value)) {
-        qs_node_set_float(m, node, name, strtof(value, NULL));
-    } else {
-        qs_node_set_str(m, node, name, value);
-    }
-}
-
-/* Variables of one slot come one after the other: X:a X:b. */
-static void
-add_slot(struct qs_model *m, struct qs_node *node, const char *slot, const char *var, bool out)
-{
-    const struct qs_slot *s = out ? qs_node_out(node, slot) : qs_node_in(node, slot);
-    int32_t id[SLOT_MOST];
-    int n = 0;
-    for (; s && n < s->n; n++)
-        id[n] = s->var[n];
-    id[n++] = variable(m, var, strcmp(slot, "Variance") == 0);
-    if (out)
-        qs_node_set_out(m, node, slot, id, n);
-    else
-        qs_node_set_in(m, node, slot, id, n);
-}
-
-static void
-add_node(struct qs_model *m, const char *line)
-{
-    struct qs_node *node = &m->block[0].node[m->block[0].n_node++];
-    char *text = qs_xstrdup(line), *save = NULL;
-    bool out = false;
-    qs_node_set_type(m, node, strtok_r(text, " ", &save));
-    for (char *word; (word = strtok_r(NULL, " ", &save));) {
-        char *colon = strchr(word, ':'), *equals = strchr(word, '=');
-        if (strcmp(word, ">") == 0) {
-            out = true;
-            continue;
-        }
-        char *cut = colon ? colon : equals;
-        assert_non_null(cut);
-        *cut = '\0';
-        if (colon)
-            add_slot(m, node, word, colon + 1, out);
-        else
-            set_attr(m, node, word, equals + 1);
-    }
-    free(text);
-}
-
-static struct qs_model *
-make_model(const struct graph *g)
-{
-    struct qs_model *m = qs_model_new();
-    m->block = qs_arena_calloc(&m->arena, 1, sizeof(*m->block));
-    m->block[0].parent = -1;
-    m->block[0].node = qs_arena_calloc(&m->arena, NODES_MOST, sizeof(*m->block[0].node));
-    m->n_block = 1;
-    m->has_params = true;
-    m->version = 2006000;
-    add_node(m, "feed X:feed > Out:x col=0");
-    const int32_t x = variable(m, "x", false);
-    int64_t *d = qs_arena_calloc(&m->arena, QS_RANK_MOST, sizeof(*d));
-    m->var[x].n_dims = read_dims(g->input, d);
-    m->var[x].dims = d;
-    for (int i = 0; i < LINES_MOST && g->line[i]; i++)
-        add_node(m, g->line[i]);
-    add_node(m, "fetch X:y > Out:fetch col=0");
-    qs_model_index(m);
-    return m;
-}
-
 /* ---- running ---- */
-
-static void
-make_input(const struct graph *g, struct qs_value *v)
-{
-    *v = (struct qs_value){.dtype = QS_DTYPE_float32, .count = 1};
-    v->n = read_dims(g->input, v->d);
-    for (int i = 0; i < v->n; i++)
-        v->count *= v->d[i];
-    v->data = aligned_alloc(64, ((size_t)v->count * sizeof(float) + 63) / 64 * 64);
-    assert_non_null(v->data);
-    for (int64_t i = 0; i < v->count; i++)
-        v->f32[i] = 2 * next();
-}
 
 static void
 check_equal(const struct graph *g, const struct qs_value *got, const struct qs_value *want,
@@ -262,10 +102,10 @@ check_graph(void **arg)
     struct qs_ctx cx;
     struct qs_exec *e;
     struct qs_value in;
-    state = 7;
+    struct test_random r = {7};
     qs_ctx_init(&cx);
-    struct qs_model *m = make_model(g);
-    make_input(g, &in);
+    struct qs_model *m = test_graph(g->input, g->line, LINES_MOST, &r);
+    test_graph_input(g->input, &r, &in);
     if (qs_exec_new(&cx, m, &e) != QS_OK || qs_exec_run(&cx, e, &in, 1, NULL) != QS_OK)
         fail_msg("%s: %s", g->fact, qs_message(&cx));
     static const char *const isas[] = {"scalar", "avx2", "avx512"};

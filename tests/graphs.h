@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Graphs as text, for unit tests: a line per operator,
+ *     TYPE SLOT:VAR ... > SLOT:VAR ... attribute=value ...
+ * A parameter is written with its dims at its first use: w(16,3,3,3); parameters that a batch norm
+ * takes for variances are positive. The input is x, the output y. Variables of one slot come one
+ * after the other: X:a X:b.
+ */
+#ifndef QS_TESTS_GRAPHS_H
+#define QS_TESTS_GRAPHS_H
+
+#include "model/graph.h"
+#include "model/step.h"
+
+struct test_random {
+    uint64_t state;
+};
+/* From -1 to 1. */
+float test_graph_next(struct test_random *r);
+
+/* The model of line[0 .. n-1] (or up to a NULL) with input x of dims "1,3,8,8"; parameters are
+ * random. */
+struct qs_model *test_graph(const char *input, const char *const *line, int n,
+                            struct test_random *r);
+/* A random input of those dims; the caller frees v->data. */
+void test_graph_input(const char *input, struct test_random *r, struct qs_value *v);
+
+#endif
