@@ -11,8 +11,7 @@
 #include "ui/ui.h"
 
 struct state {
-    struct ui *ui;
-    struct ui_table table;
+    struct ui_list list;
     struct ui_task *
         *row; /* newest first; those of the workbench's own accord only while they run */
     int n;
@@ -216,24 +215,21 @@ static const struct ui_column column[] = {
 static void
 new_rows(struct state *st)
 {
-    struct ui *ui = st->ui;
-    const int cursor = st->table.cursor;
+    struct ui *ui = st->list.ui;
+    const int cursor = st->list.table.cursor;
     st->row = qs_xrealloc(st->row, (size_t)(ui->n_tasks + 1) * sizeof(struct ui_task *));
     st->n = 0;
     for (int i = ui->n_tasks - 1; i >= 0; i--)
         if (!ui->task[i]->quiet || !ui->task[i]->over || ui->task[i]->job.state == QS_JOB_FAILED)
             st->row[st->n++] = ui->task[i];
-    ui_table_set_rows(&st->table, st->n);
-    st->table.cursor = cursor < st->n ? cursor : 0;
+    ui_table_set_rows(&st->list.table, st->n);
+    st->list.table.cursor = cursor < st->n ? cursor : 0;
 }
 
 static void *
 open_view(struct ui *ui)
 {
-    struct state *st = qs_xcalloc(1, sizeof(*st));
-    st->ui = ui;
-    ui_table_init(&st->table, column, QS_LEN(column), st);
-    ui_config_take_sort(&ui->config, "jobs", &st->table);
+    struct state *st = ui_list_open(ui, sizeof(*st), "jobs", column, QS_LEN(column));
     new_rows(st);
     return st;
 }
@@ -241,11 +237,8 @@ open_view(struct ui *ui)
 static void
 close_view(struct ui *ui, void *state)
 {
-    struct state *st = state;
-    ui_config_keep_sort(&ui->config, "jobs", &st->table);
-    ui_table_release(&st->table);
-    free(st->row);
-    free(st);
+    free(((struct state *)state)->row);
+    ui_list_close(ui, state);
 }
 
 static void
@@ -260,7 +253,7 @@ static void
 draw(struct ui *ui, void *state, struct ui_rect r)
 {
     struct state *st = state;
-    ui_table_draw(&st->table, ui->screen, r, true);
+    ui_table_draw(&st->list.table, ui->screen, r, true);
     if (st->n == 0 && r.h > 2)
         ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM, _("nothing runs and nothing ran"));
 }
@@ -269,7 +262,7 @@ static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
     struct state *st = state;
-    const int row = ui_table_row(&st->table);
+    const int row = ui_table_row(&st->list.table);
     (void)arg;
     if (action != UI_ACT_CANCEL || row < 0)
         return false;
@@ -280,17 +273,11 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     return true;
 }
 
-static struct ui_table *
-table(void *state)
-{
-    return &((struct state *)state)->table;
-}
-
 const struct ui_view ui_view_jobs = {
     .open = open_view,
     .close = close_view,
     .update = update,
     .draw = draw,
     .act = act,
-    .table = table,
+    .table = ui_list_table,
 };
