@@ -2,7 +2,6 @@
 /* Jobs: what runs, how far, how fast, when it ends, and what came of what ended. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/i18n.h"
 #include "base/mem.h"
@@ -21,22 +20,6 @@ static const struct ui_task *
 at(void *arg, int row)
 {
     return ((struct state *)arg)->row[row];
-}
-
-static double
-now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static double
-elapsed(const struct qs_job *j)
-{
-    if (j->state == QS_JOB_QUEUED || j->started <= 0)
-        return 0;
-    return (j->state == QS_JOB_RUNNING ? now() : j->ended) - j->started;
 }
 
 static void
@@ -63,7 +46,8 @@ text_state(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 static enum ui_item
 style_state(const struct ui_column *c, void *arg, int row)
 {
-    static const enum ui_item item[] = {UI_DIM, UI_STRONG, UI_GOOD, UI_BAD, UI_CAUTION};
+    static const enum ui_item item[] = {UI_DIM,  UI_STRONG, UI_CAUTION,
+                                        UI_GOOD, UI_BAD,    UI_CAUTION};
     (void)c;
     return item[at(arg, row)->job.state];
 }
@@ -80,7 +64,7 @@ share(const struct qs_job *j)
 {
     if (j->state == QS_JOB_DONE)
         return 1;
-    return j->total > 0 ? (double)j->done / (double)j->total : 0;
+    return j->at.total > 0 ? (double)j->at.done / (double)j->at.total : 0;
 }
 
 static void
@@ -88,7 +72,7 @@ text_progress(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const struct qs_job *j = &at(arg, row)->job;
     (void)c;
-    if (j->total > 0)
+    if (j->at.total > 0)
         qs_str_printf(out, "%d %%", (int)(100 * share(j)));
 }
 
@@ -117,20 +101,20 @@ static void
 text_time(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const struct qs_job *j = &at(arg, row)->job;
-    const double t = elapsed(j);
+    const double t = qs_job_seconds(j);
     if (c->data == 0 && j->state != QS_JOB_QUEUED)
         ui_add_seconds(out, t);
     else if (c->data == 1 && j->state == QS_JOB_RUNNING && share(j) > 0.02 && t > 0.5)
         ui_add_seconds(out, t / share(j) - t);
-    else if (c->data == 2 && j->done > 0 && t > 0.2)
-        qs_str_printf(out, "%.1f/s", (double)j->done / t);
+    else if (c->data == 2 && j->at.done > 0 && t > 0.2)
+        qs_str_printf(out, "%.1f/s", (double)j->at.done / t);
 }
 
 static int
 compare_time(const struct ui_column *c, void *arg, int a, int b)
 {
     (void)c;
-    return ui_compare(elapsed(&at(arg, a)->job), elapsed(&at(arg, b)->job));
+    return ui_compare(qs_job_seconds(&at(arg, a)->job), qs_job_seconds(&at(arg, b)->job));
 }
 
 static void
@@ -141,7 +125,7 @@ text_result(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     if (t->job.state == QS_JOB_FAILED)
         qs_str_add(out, qs_message(&t->job.cx));
     else if (t->job.state == QS_JOB_RUNNING)
-        qs_str_add(out, t->job.what);
+        qs_str_add(out, t->job.at.what);
     else if (t->result)
         qs_str_add(out, t->result);
 }
