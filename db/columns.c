@@ -26,13 +26,24 @@ bind_text(sqlite3_stmt *stmt, int at, const char *s, bool optional)
         sqlite3_bind_text(stmt, at, s ? s : "", -1, SQLITE_STATIC);
 }
 
+/* Numbers are little-endian in the store, as on every machine qslim is built for. */
 static void
-bind_one(sqlite3_stmt *stmt, int at, enum qs_db_kind kind, const void *p)
+bind_ints(sqlite3_stmt *stmt, int at, const int32_t *v, int n)
 {
-    switch (kind) {
+    if (n > 0)
+        sqlite3_bind_blob64(stmt, at, v, (sqlite3_uint64)n * sizeof(*v), SQLITE_STATIC);
+    else
+        sqlite3_bind_zeroblob(stmt, at, 0);
+}
+
+static void
+bind_one(sqlite3_stmt *stmt, int at, const struct qs_db_column *column, const char *base)
+{
+    const void *p = base + column->offset;
+    switch (column->kind) {
     case QS_DB_TEXT:
     case QS_DB_OPTIONAL:
-        bind_text(stmt, at, *(char *const *)p, kind == QS_DB_OPTIONAL);
+        bind_text(stmt, at, *(char *const *)p, column->kind == QS_DB_OPTIONAL);
         break;
     case QS_DB_INT:
         sqlite3_bind_int(stmt, at, *(const int *)p);
@@ -55,6 +66,9 @@ bind_one(sqlite3_stmt *stmt, int at, enum qs_db_kind kind, const void *p)
     case QS_DB_SHA256:
         sqlite3_bind_text(stmt, at, p, -1, SQLITE_STATIC);
         break;
+    case QS_DB_INTS:
+        bind_ints(stmt, at, *(int32_t *const *)p, *(const int *)(base + column->count));
+        break;
     }
 }
 
@@ -64,7 +78,7 @@ qs_db_bind(sqlite3_stmt *stmt, int first, const struct qs_db_column *column, int
            const void *base)
 {
     for (int i = 0; i < n; i++)
-        bind_one(stmt, first + i, column[i].kind, (const char *)base + column[i].offset);
+        bind_one(stmt, first + i, &column[i], base);
 }
 
 /* The functions below take the values of a row themselves: three calls for each of a dozen columns
@@ -112,14 +126,30 @@ read_sha256(sqlite3_value *v, char *out)
 }
 
 static bool
-read_one(struct qs_db *db, sqlite3_value *v, enum qs_db_kind kind, void *p)
+read_ints(struct qs_db *db, sqlite3_value *v, int32_t **out, int *n)
 {
+    if (sqlite3_value_type(v) != SQLITE_BLOB)
+        return false;
+    const void *p = sqlite3_value_blob(v);
+    const size_t bytes = (size_t)sqlite3_value_bytes(v);
+    if (bytes % sizeof(**out) != 0 || (bytes && !p))
+        return false;
+    db->text_left -= (int64_t)bytes;
+    *n = (int)(bytes / sizeof(**out));
+    *out = bytes ? memcpy(qs_xmalloc(bytes), p, bytes) : NULL;
+    return true;
+}
+
+static bool
+read_one(struct qs_db *db, sqlite3_value *v, const struct qs_db_column *column, char *base)
+{
+    void *p = base + column->offset;
     int64_t i = 0;
     bool ok;
-    switch (kind) {
+    switch (column->kind) {
     case QS_DB_TEXT:
     case QS_DB_OPTIONAL:
-        return read_text(db, v, kind == QS_DB_OPTIONAL, p);
+        return read_text(db, v, column->kind == QS_DB_OPTIONAL, p);
     case QS_DB_INT:
         ok = read_int(v, INT_MAX, &i);
         *(int *)p = ok ? (int)i : 0;
@@ -130,9 +160,11 @@ read_one(struct qs_db *db, sqlite3_value *v, enum qs_db_kind kind, void *p)
         return read_int(v, INT64_MAX, p) || sqlite3_value_type(v) == SQLITE_NULL;
     case QS_DB_REAL:
     case QS_DB_MAYBE:
-        return read_real(v, kind == QS_DB_MAYBE, p);
+        return read_real(v, column->kind == QS_DB_MAYBE, p);
     case QS_DB_SHA256:
         return read_sha256(v, p);
+    case QS_DB_INTS:
+        return read_ints(db, v, p, (int *)(base + column->count));
     }
     return false;
 }
@@ -143,8 +175,7 @@ qs_db_read(struct qs_db *db, sqlite3_stmt *stmt, int first, const struct qs_db_c
 {
     db->text_left -= ROW_COST;
     for (int i = 0; i < n; i++)
-        if (!read_one(db, sqlite3_column_value(stmt, first + i), column[i].kind,
-                      (char *)base + column[i].offset))
+        if (!read_one(db, sqlite3_column_value(stmt, first + i), &column[i], base))
             return column[i].name;
     return NULL;
 }

@@ -26,16 +26,30 @@ void qs_db_close(struct qs_db *db); /* NULL is fine */
  * not looked at, the digest of the model may still be missing. A run left in that state by a
  * process that died, or that closed the store, is read as "interrupted". */
 enum qs_err qs_db_run_begin(struct qs_ctx *cx, struct qs_db *db, struct qs_run *run) QS_MUST_CHECK;
-/* Everything else of the run, and its final state, in one transaction. A tag given to the run in
+/* Everything else of the run, and its final state, in one transaction; a run that is done loses its
+ * checkpoints. A tag given to the run in
  * the meantime stays unless run->tag says another. QS_ERR_NOT_FOUND: it was removed or ended. */
 enum qs_err qs_db_run_end(struct qs_ctx *cx, struct qs_db *db,
                           const struct qs_run *run) QS_MUST_CHECK;
+
+/* Takes up a run that was cancelled, failed or was interrupted: it is "running" again, without the
+ * layers, metrics and other rows it had. QS_ERR_NOT_FOUND; QS_ERR_DB when it is done or really
+ * running. */
+enum qs_err qs_db_run_resume(struct qs_ctx *cx, struct qs_db *db, int64_t id) QS_MUST_CHECK;
+
+/* What a run goes on from when it is taken up: any bytes under a number. A run that is done loses
+ * them. */
+enum qs_err qs_db_checkpoint_put(struct qs_ctx *cx, struct qs_db *db, int64_t run, int position,
+                                 const void *data, size_t n) QS_MUST_CHECK;
+/* malloc; QS_ERR_NOT_FOUND when there is none. */
+enum qs_err qs_db_checkpoint_get(struct qs_ctx *cx, struct qs_db *db, int64_t run, int position,
+                                 uint8_t **data, size_t *n) QS_MUST_CHECK;
 
 /* All runs, newest first, with metrics; `model_digest` NULL: of all models. Strings read from the
  * store are never NULL. A damaged row is left out, with a warning. */
 enum qs_err qs_db_runs(struct qs_ctx *cx, struct qs_db *db, const char *model_digest,
                        struct qs_runs *out) QS_MUST_CHECK;
-/* One run with layers, metrics and files; QS_ERR_NOT_FOUND. */
+/* One run with layers, metrics, files and the rest; QS_ERR_NOT_FOUND. */
 enum qs_err qs_db_run(struct qs_ctx *cx, struct qs_db *db, int64_t id,
                       struct qs_run *out) QS_MUST_CHECK;
 /* NULL or "" takes the tag away. */

@@ -72,15 +72,23 @@ enum qs_db_kind {
     QS_DB_REAL,     /* double, not NaN */
     QS_DB_MAYBE,    /* double; NaN is NULL */
     QS_DB_SHA256,   /* char[QS_SHA256_HEX] */
+    QS_DB_INTS,     /* int32_t *, owned, and how many in an int; BLOB */
 };
 struct qs_db_column {
     const char *name;
     enum qs_db_kind kind;
     size_t offset;
+    size_t count; /* INTS: where the number of elements is */
 };
-#define QS_DB_COLUMN(type, field, kind)                    \
-    {                                                      \
-#field, QS_DB_##kind, offsetof(struct type, field) \
+/* `name` in the table: where it may not be that of the field, a word of SQL. */
+#define QS_DB_NAMED(type, name, field, kind)                 \
+    {                                                        \
+#name, QS_DB_##kind, offsetof(struct type, field), 0 \
+    }
+#define QS_DB_COLUMN(type, field, kind) QS_DB_NAMED(type, field, field, kind)
+#define QS_DB_LIST(type, field, n_field)                                                 \
+    {                                                                                    \
+#field, QS_DB_INTS, offsetof(struct type, field), offsetof(struct type, n_field) \
     }
 
 /* Appends "name, name, ...". */
@@ -94,6 +102,9 @@ const char *qs_db_read(struct qs_db *db, sqlite3_stmt *stmt, int first,
                        const struct qs_db_column *column, int n, void *base);
 /* QS_ERR_DB when more was read than a sound file can hold. */
 enum qs_err qs_db_check_cost(struct qs_ctx *cx, struct qs_db *db) QS_MUST_CHECK;
+
+/* Takes away the checkpoints of a run inside a transaction. */
+enum qs_err qs_db_checkpoint_drop(struct qs_ctx *cx, struct qs_db *db, int64_t run) QS_MUST_CHECK;
 
 /* Upserts the model of a run inside a transaction; an empty format leaves the known one. */
 struct qs_db_model;

@@ -74,10 +74,56 @@ static const char version_1[] =
     "  PRIMARY KEY (run, position)\n"
     ") STRICT, WITHOUT ROWID;\n";
 
+static const char version_2[] =
+    "ALTER TABLE run ADD COLUMN output_digest TEXT NOT NULL DEFAULT ''; -- of the model it wrote\n"
+    "CREATE TABLE sensitivity (\n"
+    "  run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,\n"
+    "  position INTEGER NOT NULL,    -- 0, 1, ... worst first\n"
+    "  weight TEXT NOT NULL,\n"
+    "  op_type TEXT NOT NULL,\n"
+    "  mode TEXT NOT NULL,           -- weights, activations, both\n"
+    "  bits INTEGER NOT NULL CHECK (bits >= 0),\n"
+    "  metric REAL,                  -- this layer alone quantized; NULL: not evaluated\n"
+    "  metric_drop REAL,\n"
+    "  others_metric REAL,           -- all but this layer quantized\n"
+    "  others_drop REAL,\n"
+    "  cosine REAL,                  -- of the output of the model\n"
+    "  sqnr_db REAL,                 -- of the output of the layer, its input clean\n"
+    "  accumulated_db REAL,          -- the same, all layers quantized\n"
+    "  weight_db REAL,               -- of the weight\n"
+    "  bytes_float INTEGER NOT NULL CHECK (bytes_float >= 0),\n"
+    "  bytes_quant INTEGER NOT NULL CHECK (bytes_quant >= 0),\n"
+    "  PRIMARY KEY (run, position)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "CREATE TABLE activation (\n"
+    "  run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,\n"
+    "  position INTEGER NOT NULL,    -- 0, 1, ... in the order of the model\n"
+    "  var TEXT NOT NULL,\n"
+    "  op_type TEXT NOT NULL,        -- that reads it\n"
+    "  min REAL,\n"
+    "  max REAL,\n"
+    "  n_samples INTEGER NOT NULL CHECK (n_samples >= 0),\n"
+    "  n_bad INTEGER NOT NULL CHECK (n_bad >= 0), -- samples left out: NaN or infinity\n"
+    "  algo TEXT NOT NULL,           -- that was taken\n"
+    "  threshold REAL,\n"
+    "  sqnr_db REAL,                 -- at that threshold\n"
+    "  width REAL,                   -- of a bin of |x|\n"
+    "  count BLOB NOT NULL,          -- of each bin, 4 bytes\n"
+    "  thresholds TEXT NOT NULL,     -- of all algorithms: 'abs_max=1.25 KL=0.98'\n"
+    "  PRIMARY KEY (run, position)\n"
+    ") STRICT;\n"
+    "CREATE TABLE checkpoint (\n"
+    "  run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,\n"
+    "  position INTEGER NOT NULL,\n"
+    "  data BLOB NOT NULL,           -- what the run goes on from\n"
+    "  PRIMARY KEY (run, position)\n"
+    ") STRICT;\n";
+
 /* Append only: a released step is never edited. With each new one goes the text of a store of the
  * version before it into tests/db. */
 const struct qs_db_step qs_db_steps[] = {
     {version_1},
+    {version_2},
 };
 const int qs_db_n_steps = (int)QS_LEN(qs_db_steps);
 

@@ -30,6 +30,7 @@ static const struct qs_db_column run_column[] = {
     RUN(output, TEXT),
     RUN(tag, TEXT),
     RUN(message, TEXT),
+    RUN(output_digest, TEXT),
 };
 #define LAYER(field, kind) QS_DB_COLUMN(qs_run_layer, field, kind)
 static const struct qs_db_column layer_column[] = {
@@ -52,6 +53,39 @@ static const struct qs_db_column file_column[] = {
     FILE_(sha256, SHA256),
 };
 
+#define SENSE(field, kind) QS_DB_COLUMN(qs_run_sensitivity, field, kind)
+static const struct qs_db_column sensitivity_column[] = {
+    SENSE(weight, TEXT),
+    SENSE(op_type, TEXT),
+    SENSE(mode, TEXT),
+    SENSE(bits, INT),
+    SENSE(metric, MAYBE),
+    QS_DB_NAMED(qs_run_sensitivity, metric_drop, drop, MAYBE),
+    SENSE(others_metric, MAYBE),
+    SENSE(others_drop, MAYBE),
+    SENSE(cosine, MAYBE),
+    SENSE(sqnr_db, MAYBE),
+    SENSE(accumulated_db, MAYBE),
+    SENSE(weight_db, MAYBE),
+    SENSE(bytes_float, INT64),
+    SENSE(bytes_quant, INT64),
+};
+#define SEEN(field, kind) QS_DB_COLUMN(qs_run_activation, field, kind)
+static const struct qs_db_column activation_column[] = {
+    SEEN(var, TEXT),
+    SEEN(op_type, TEXT),
+    SEEN(min, MAYBE),
+    SEEN(max, MAYBE),
+    SEEN(n_samples, INT64),
+    SEEN(n_bad, INT64),
+    SEEN(algo, TEXT),
+    SEEN(threshold, MAYBE),
+    SEEN(sqnr_db, MAYBE),
+    SEEN(width, MAYBE),
+    QS_DB_LIST(qs_run_activation, count, n_bin),
+    SEEN(thresholds, TEXT),
+};
+
 /* The tables whose rows belong to a run, and where a run has them. */
 struct part {
     const char *table;
@@ -65,7 +99,8 @@ struct part {
 #name, name##_column, QS_LEN(name##_column), sizeof(*((struct qs_run *)0)->name), \
             offsetof(struct qs_run, name), offsetof(struct qs_run, n_##name)              \
     }
-static const struct part parts[] = {PART(metric), PART(layer), PART(file)};
+static const struct part parts[] = {PART(metric), PART(layer), PART(file), PART(sensitivity),
+                                    PART(activation)};
 enum { METRICS = 0 };
 
 static int *
@@ -287,6 +322,8 @@ qs_db_run_end(struct qs_ctx *cx, struct qs_db *db, const struct qs_run *run)
         err = update_run(cx, db, run);
     for (size_t i = 0; i < QS_LEN(parts) && !err; i++)
         err = insert_part(cx, db, run, &parts[i]);
+    if (!err && run->state && strcmp(run->state, "done") == 0)
+        err = qs_db_checkpoint_drop(cx, db, run->id);
     err = qs_db_finish(cx, db, err);
     if (!err)
         qs_db_alive_drop(db, run->id); /* only once the final state can be seen */
@@ -311,6 +348,72 @@ change_run(struct qs_ctx *cx, struct qs_db *db, const char *sql, int64_t id, con
     return err;
 }
 
+static enum qs_err
+has_state(struct qs_ctx *cx, struct qs_db *db, int64_t id, const char *state, bool *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum qs_err err =
+        qs_db_prepare(cx, db, "SELECT 1 FROM run WHERE id = ?1 AND state = ?2", &stmt);
+    *out = false;
+    if (!err) {
+        sqlite3_bind_int64(stmt, 1, id);
+        sqlite3_bind_text(stmt, 2, state, -1, SQLITE_STATIC);
+        err = qs_db_step(cx, db, stmt, out);
+    }
+    sqlite3_finalize(stmt);
+    return err;
+}
+
+static enum qs_err
+drop_part(struct qs_ctx *cx, struct qs_db *db, int64_t id, const struct part *part)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *sql = qs_xasprintf("DELETE FROM %s WHERE run = ?1", part->table);
+    enum qs_err err = qs_db_prepare(cx, db, sql, &stmt);
+    if (!err) {
+        sqlite3_bind_int64(stmt, 1, id);
+        err = qs_db_step(cx, db, stmt, NULL);
+    }
+    sqlite3_finalize(stmt);
+    free(sql);
+    return err;
+}
+
+/* Inside a transaction, which nobody can end or take up the run beside. */
+static enum qs_err
+resume(struct qs_ctx *cx, struct qs_db *db, int64_t id)
+{
+    bool running = false;
+    enum qs_err err = has_state(cx, db, id, "running", &running);
+    if (!err && running && !qs_db_is_dead(db, id))
+        err = qs_fail(cx, QS_ERR_DB, _("cannot resume run %lld: it is running"), (long long)id);
+    bool done = false;
+    if (!err)
+        err = has_state(cx, db, id, "done", &done);
+    if (!err && done)
+        err = qs_fail(cx, QS_ERR_DB, _("cannot resume run %lld: it is done"), (long long)id);
+    if (!err)
+        err = change_run(cx, db, "UPDATE run SET state = 'running', message = '' WHERE id = ?1", id,
+                         NULL);
+    for (size_t i = 0; i < QS_LEN(parts) && !err; i++)
+        err = drop_part(cx, db, id, &parts[i]);
+    return err ? err : qs_db_alive_hold(cx, db, id);
+}
+
+enum qs_err
+qs_db_run_resume(struct qs_ctx *cx, struct qs_db *db, int64_t id)
+{
+    enum qs_err err = qs_db_begin(cx, db, true);
+    if (err)
+        return err;
+    err = resume(cx, db, id);
+    const bool held = !err;
+    err = qs_db_finish(cx, db, err);
+    if (err && held)
+        qs_db_alive_drop(db, id);
+    return err;
+}
+
 enum qs_err
 qs_db_run_tag(struct qs_ctx *cx, struct qs_db *db, int64_t id, const char *tag)
 {
@@ -321,21 +424,6 @@ qs_db_run_tag(struct qs_ctx *cx, struct qs_db *db, int64_t id, const char *tag)
     return qs_db_finish(cx, db, err);
 }
 
-static enum qs_err
-has_state_running(struct qs_ctx *cx, struct qs_db *db, int64_t id, bool *out)
-{
-    sqlite3_stmt *stmt = NULL;
-    enum qs_err err =
-        qs_db_prepare(cx, db, "SELECT 1 FROM run WHERE id = ?1 AND state = 'running'", &stmt);
-    *out = false;
-    if (!err) {
-        sqlite3_bind_int64(stmt, 1, id);
-        err = qs_db_step(cx, db, stmt, out);
-    }
-    sqlite3_finalize(stmt);
-    return err;
-}
-
 enum qs_err
 qs_db_run_remove(struct qs_ctx *cx, struct qs_db *db, int64_t id)
 {
@@ -343,7 +431,7 @@ qs_db_run_remove(struct qs_ctx *cx, struct qs_db *db, int64_t id)
     enum qs_err err = qs_db_begin(cx, db, true);
     if (err)
         return err;
-    err = has_state_running(cx, db, id, &running);
+    err = has_state(cx, db, id, "running", &running);
     if (!err && running && !qs_db_is_dead(db, id))
         err = qs_fail(cx, QS_ERR_DB, _("cannot remove run %lld: it is running"), (long long)id);
     if (!err)

@@ -96,9 +96,9 @@ draw_running(struct ui *ui, int y)
         const struct ui_task *t = ui->task[i];
         if (t->job.state != QS_JOB_RUNNING || t->over)
             continue;
-        if (t->job.total > 0)
+        if (t->job.at.total > 0)
             snprintf(line, sizeof(line), " %.60s %d %% ", t->title,
-                     (int)(100.0 * (double)t->job.done / (double)t->job.total));
+                     (int)(100.0 * (double)t->job.at.done / (double)t->job.at.total));
         else
             snprintf(line, sizeof(line), " %.60s ", t->title);
         const int w = ui_width(line);

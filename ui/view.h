@@ -40,6 +40,19 @@ struct ui_view {
     bool (*mouse)(struct ui *ui, void *state, const struct ui_key *key);
 };
 
+/* The state of a view that is one list begins with this; it is the `arg` of the columns. */
+struct ui_list {
+    struct ui *ui;
+    const char *name; /* of the view: its order is remembered as "sort.<name>"; NULL: it is not */
+    struct ui_table table;
+};
+/* What open, close and table of such a view do: `size` bytes of state, zeroed, with a table without
+ * rows in the order of the last time. Closing frees the state itself, not what it points to. */
+void *ui_list_open(struct ui *ui, size_t size, const char *name, const struct ui_column *col,
+                   int n_col);
+void ui_list_close(struct ui *ui, void *state);
+struct ui_table *ui_list_table(void *state);
+
 struct ui_view_row {
     const char *name, *title; /* title not yet translated */
     const struct ui_view *view;

@@ -2,7 +2,6 @@
 /* Jobs: what runs, how far, how fast, when it ends, and what came of what ended. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/i18n.h"
 #include "base/mem.h"
@@ -11,8 +10,7 @@
 #include "ui/ui.h"
 
 struct state {
-    struct ui *ui;
-    struct ui_table table;
+    struct ui_list list;
     struct ui_task *
         *row; /* newest first; those of the workbench's own accord only while they run */
     int n;
@@ -22,22 +20,6 @@ static const struct ui_task *
 at(void *arg, int row)
 {
     return ((struct state *)arg)->row[row];
-}
-
-static double
-now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static double
-elapsed(const struct qs_job *j)
-{
-    if (j->state == QS_JOB_QUEUED || j->started <= 0)
-        return 0;
-    return (j->state == QS_JOB_RUNNING ? now() : j->ended) - j->started;
 }
 
 static void
@@ -64,7 +46,8 @@ text_state(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 static enum ui_item
 style_state(const struct ui_column *c, void *arg, int row)
 {
-    static const enum ui_item item[] = {UI_DIM, UI_STRONG, UI_GOOD, UI_BAD, UI_CAUTION};
+    static const enum ui_item item[] = {UI_DIM,  UI_STRONG, UI_CAUTION,
+                                        UI_GOOD, UI_BAD,    UI_CAUTION};
     (void)c;
     return item[at(arg, row)->job.state];
 }
@@ -81,7 +64,7 @@ share(const struct qs_job *j)
 {
     if (j->state == QS_JOB_DONE)
         return 1;
-    return j->total > 0 ? (double)j->done / (double)j->total : 0;
+    return j->at.total > 0 ? (double)j->at.done / (double)j->at.total : 0;
 }
 
 static void
@@ -89,7 +72,7 @@ text_progress(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const struct qs_job *j = &at(arg, row)->job;
     (void)c;
-    if (j->total > 0)
+    if (j->at.total > 0)
         qs_str_printf(out, "%d %%", (int)(100 * share(j)));
 }
 
@@ -118,20 +101,20 @@ static void
 text_time(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const struct qs_job *j = &at(arg, row)->job;
-    const double t = elapsed(j);
+    const double t = qs_job_seconds(j);
     if (c->data == 0 && j->state != QS_JOB_QUEUED)
         ui_add_seconds(out, t);
     else if (c->data == 1 && j->state == QS_JOB_RUNNING && share(j) > 0.02 && t > 0.5)
         ui_add_seconds(out, t / share(j) - t);
-    else if (c->data == 2 && j->done > 0 && t > 0.2)
-        qs_str_printf(out, "%.1f/s", (double)j->done / t);
+    else if (c->data == 2 && j->at.done > 0 && t > 0.2)
+        qs_str_printf(out, "%.1f/s", (double)j->at.done / t);
 }
 
 static int
 compare_time(const struct ui_column *c, void *arg, int a, int b)
 {
     (void)c;
-    return ui_compare(elapsed(&at(arg, a)->job), elapsed(&at(arg, b)->job));
+    return ui_compare(qs_job_seconds(&at(arg, a)->job), qs_job_seconds(&at(arg, b)->job));
 }
 
 static void
@@ -142,7 +125,7 @@ text_result(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     if (t->job.state == QS_JOB_FAILED)
         qs_str_add(out, qs_message(&t->job.cx));
     else if (t->job.state == QS_JOB_RUNNING)
-        qs_str_add(out, t->job.what);
+        qs_str_add(out, t->job.at.what);
     else if (t->result)
         qs_str_add(out, t->result);
 }
@@ -216,24 +199,21 @@ static const struct ui_column column[] = {
 static void
 new_rows(struct state *st)
 {
-    struct ui *ui = st->ui;
-    const int cursor = st->table.cursor;
+    struct ui *ui = st->list.ui;
+    const int cursor = st->list.table.cursor;
     st->row = qs_xrealloc(st->row, (size_t)(ui->n_tasks + 1) * sizeof(struct ui_task *));
     st->n = 0;
     for (int i = ui->n_tasks - 1; i >= 0; i--)
         if (!ui->task[i]->quiet || !ui->task[i]->over || ui->task[i]->job.state == QS_JOB_FAILED)
             st->row[st->n++] = ui->task[i];
-    ui_table_set_rows(&st->table, st->n);
-    st->table.cursor = cursor < st->n ? cursor : 0;
+    ui_table_set_rows(&st->list.table, st->n);
+    st->list.table.cursor = cursor < st->n ? cursor : 0;
 }
 
 static void *
 open_view(struct ui *ui)
 {
-    struct state *st = qs_xcalloc(1, sizeof(*st));
-    st->ui = ui;
-    ui_table_init(&st->table, column, QS_LEN(column), st);
-    ui_config_take_sort(&ui->config, "jobs", &st->table);
+    struct state *st = ui_list_open(ui, sizeof(*st), "jobs", column, QS_LEN(column));
     new_rows(st);
     return st;
 }
@@ -241,11 +221,8 @@ open_view(struct ui *ui)
 static void
 close_view(struct ui *ui, void *state)
 {
-    struct state *st = state;
-    ui_config_keep_sort(&ui->config, "jobs", &st->table);
-    ui_table_release(&st->table);
-    free(st->row);
-    free(st);
+    free(((struct state *)state)->row);
+    ui_list_close(ui, state);
 }
 
 static void
@@ -260,7 +237,7 @@ static void
 draw(struct ui *ui, void *state, struct ui_rect r)
 {
     struct state *st = state;
-    ui_table_draw(&st->table, ui->screen, r, true);
+    ui_table_draw(&st->list.table, ui->screen, r, true);
     if (st->n == 0 && r.h > 2)
         ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM, _("nothing runs and nothing ran"));
 }
@@ -269,7 +246,7 @@ static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
     struct state *st = state;
-    const int row = ui_table_row(&st->table);
+    const int row = ui_table_row(&st->list.table);
     (void)arg;
     if (action != UI_ACT_CANCEL || row < 0)
         return false;
@@ -280,17 +257,11 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     return true;
 }
 
-static struct ui_table *
-table(void *state)
-{
-    return &((struct state *)state)->table;
-}
-
 const struct ui_view ui_view_jobs = {
     .open = open_view,
     .close = close_view,
     .update = update,
     .draw = draw,
     .act = act,
-    .table = table,
+    .table = ui_list_table,
 };

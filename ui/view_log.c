@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Log: every message, newest last. */
-#include <stdlib.h>
-
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "ui/ui.h"
-
-struct state {
-    struct ui *ui;
-    struct ui_table table;
-};
 
 static void
 text_number(const struct ui_column *c, void *arg, int row, struct qs_str *out)
@@ -30,7 +23,7 @@ compare_number(const struct ui_column *c, void *arg, int a, int b)
 static void
 text_kind(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
-    const enum ui_item item = ((struct state *)arg)->ui->log[row].item;
+    const enum ui_item item = ((struct ui_list *)arg)->ui->log[row].item;
     (void)c;
     qs_str_add(out, item == UI_BAD ? _("error") : item == UI_CAUTION ? _("warning") : _("note"));
 }
@@ -39,14 +32,14 @@ static void
 text_line(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     (void)c;
-    qs_str_add(out, ((struct state *)arg)->ui->log[row].text);
+    qs_str_add(out, ((struct ui_list *)arg)->ui->log[row].text);
 }
 
 static enum ui_item
 style(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ((struct state *)arg)->ui->log[row].item;
+    return ((struct ui_list *)arg)->ui->log[row].item;
 }
 
 static const struct ui_column column[] = {
@@ -76,32 +69,22 @@ static const struct ui_column column[] = {
 };
 
 static void
-new_rows(struct state *st)
+new_rows(struct ui_list *list)
 {
-    const bool at_end = st->table.cursor >= st->table.n_shown - 1;
-    const int cursor = st->table.cursor;
-    ui_table_set_rows(&st->table, st->ui->n_log);
-    st->table.cursor = at_end ? st->table.n_shown - 1 : cursor;
+    struct ui_table *t = &list->table;
+    const bool at_end = t->cursor >= t->n_shown - 1;
+    const int cursor = t->cursor;
+    ui_table_set_rows(t, list->ui->n_log);
+    t->cursor = at_end ? t->n_shown - 1 : cursor;
 }
 
 static void *
 open_view(struct ui *ui)
 {
-    struct state *st = qs_xcalloc(1, sizeof(*st));
-    st->ui = ui;
-    ui_table_init(&st->table, column, QS_LEN(column), st);
-    new_rows(st);
-    st->table.cursor = st->table.n_shown - 1;
-    return st;
-}
-
-static void
-close_view(struct ui *ui, void *state)
-{
-    struct state *st = state;
-    (void)ui;
-    ui_table_release(&st->table);
-    free(st);
+    struct ui_list *list = ui_list_open(ui, sizeof(*list), NULL, column, QS_LEN(column));
+    new_rows(list);
+    list->table.cursor = list->table.n_shown - 1;
+    return list;
 }
 
 static void
@@ -116,8 +99,8 @@ update(struct ui *ui, void *state, enum ui_event ev)
 static void
 draw(struct ui *ui, void *state, struct ui_rect r)
 {
-    struct state *st = state;
-    const int row = ui_table_row(&st->table);
+    struct ui_table *t = ui_list_table(state);
+    const int row = ui_table_row(t);
     const char *text = row >= 0 ? ui->log[row].text : "";
     int rows = r.h >= 8 ? ui_put_wrapped(NULL, r, UI_TEXT, text) : 0;
     rows = rows > r.h / 2 ? r.h / 2 : rows;
@@ -127,19 +110,13 @@ draw(struct ui *ui, void *state, struct ui_rect r)
                        ui->log[row].item, text);
         r.h -= rows + 1;
     }
-    ui_table_draw(&st->table, ui->screen, r, true);
-}
-
-static struct ui_table *
-table(void *state)
-{
-    return &((struct state *)state)->table;
+    ui_table_draw(t, ui->screen, r, true);
 }
 
 const struct ui_view ui_view_log = {
     .open = open_view,
-    .close = close_view,
+    .close = ui_list_close,
     .update = update,
     .draw = draw,
-    .table = table,
+    .table = ui_list_table,
 };

@@ -9,15 +9,10 @@
 #include "ui/text.h"
 #include "ui/ui.h"
 
-struct state {
-    struct ui *ui;
-    struct ui_table table;
-};
-
 static const struct qs_found_model *
 at(void *arg, int row)
 {
-    return &((struct state *)arg)->ui->found[row];
+    return &((struct ui_list *)arg)->ui->found[row];
 }
 
 static void
@@ -121,37 +116,24 @@ static const struct ui_column column[] = {
 static void *
 open_view(struct ui *ui)
 {
-    struct state *st = qs_xcalloc(1, sizeof(*st));
-    st->ui = ui;
-    ui_table_init(&st->table, column, QS_LEN(column), st);
-    ui_config_take_sort(&ui->config, "models", &st->table);
-    ui_table_set_rows(&st->table, ui->n_found);
+    struct ui_list *list = ui_list_open(ui, sizeof(*list), "models", column, QS_LEN(column));
+    ui_table_set_rows(&list->table, ui->n_found);
     if (!ui->found_read)
         ui_task_find(ui);
-    return st;
-}
-
-static void
-close_view(struct ui *ui, void *state)
-{
-    struct state *st = state;
-    ui_config_keep_sort(&ui->config, "models", &st->table);
-    ui_table_release(&st->table);
-    free(st);
+    return list;
 }
 
 static void
 update(struct ui *ui, void *state, enum ui_event ev)
 {
     if (ev == UI_EVENT_FOUND)
-        ui_table_set_rows(&((struct state *)state)->table, ui->n_found);
+        ui_table_set_rows(ui_list_table(state), ui->n_found);
 }
 
 static void
 draw(struct ui *ui, void *state, struct ui_rect r)
 {
-    struct state *st = state;
-    ui_table_draw(&st->table, ui->screen, r, true);
+    ui_table_draw(ui_list_table(state), ui->screen, r, true);
     if (ui->n_found == 0 && r.h > 2)
         ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM,
                ui->found_read ? _("no models below this folder; :open PATH opens one")
@@ -161,7 +143,7 @@ draw(struct ui *ui, void *state, struct ui_rect r)
 static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
-    const int row = ui_table_row(&((struct state *)state)->table);
+    const int row = ui_table_row(ui_list_table(state));
     (void)arg;
     if (action == UI_ACT_RESCAN)
         ui_task_find(ui);
@@ -172,17 +154,11 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     return true;
 }
 
-static struct ui_table *
-table(void *state)
-{
-    return &((struct state *)state)->table;
-}
-
 const struct ui_view ui_view_models = {
     .open = open_view,
-    .close = close_view,
+    .close = ui_list_close,
     .update = update,
     .draw = draw,
     .act = act,
-    .table = table,
+    .table = ui_list_table,
 };

@@ -13,8 +13,7 @@
 #include "ui/ui.h"
 
 struct state {
-    struct ui *ui;
-    struct ui_table table;
+    struct ui_list list;
     int64_t *id; /* of the rows the table has, to find marks again */
     int n;
 };
@@ -22,7 +21,7 @@ struct state {
 static const struct qs_run *
 at(void *arg, int row)
 {
-    return &((struct state *)arg)->ui->runs.run[row];
+    return &((struct ui_list *)arg)->ui->runs.run[row];
 }
 
 static double
@@ -286,7 +285,7 @@ marked_ids(const struct state *st, int *n)
     int64_t *id = qs_xcalloc((size_t)st->n + 1, sizeof(*id));
     *n = 0;
     for (int i = 0; i < st->n; i++)
-        if (st->table.mark[i])
+        if (st->list.table.mark[i])
             id[(*n)++] = st->id[i];
     qsort(id, (size_t)*n, sizeof(*id), compare_id);
     return id;
@@ -296,8 +295,8 @@ marked_ids(const struct state *st, int *n)
 static void
 new_rows(struct state *st)
 {
-    const struct qs_runs *runs = &st->ui->runs;
-    const int row = ui_table_row(&st->table);
+    const struct qs_runs *runs = &st->list.ui->runs;
+    const int row = ui_table_row(&st->list.table);
     const int64_t here = row >= 0 && row < st->n ? st->id[row] : 0;
     int n_marked, back = -1;
     int64_t *marked = marked_ids(st, &n_marked);
@@ -308,24 +307,21 @@ new_rows(struct state *st)
         if (st->id[i] == here)
             back = i;
     }
-    ui_table_set_rows(&st->table, runs->n);
+    ui_table_set_rows(&st->list.table, runs->n);
     for (int i = 0; i < runs->n; i++)
         if (bsearch(&st->id[i], marked, (size_t)n_marked, sizeof(*marked), compare_id)) {
-            st->table.mark[i] = 1;
-            st->table.n_marked++;
+            st->list.table.mark[i] = 1;
+            st->list.table.n_marked++;
         }
     if (back >= 0)
-        ui_table_go(&st->table, back);
+        ui_table_go(&st->list.table, back);
     free(marked);
 }
 
 static void *
 open_view(struct ui *ui)
 {
-    struct state *st = qs_xcalloc(1, sizeof(*st));
-    st->ui = ui;
-    ui_table_init(&st->table, column, QS_LEN(column), st);
-    ui_config_take_sort(&ui->config, "runs", &st->table);
+    struct state *st = ui_list_open(ui, sizeof(*st), "runs", column, QS_LEN(column));
     new_rows(st);
     if (!ui->runs_read)
         ui_task_runs(ui);
@@ -335,11 +331,8 @@ open_view(struct ui *ui)
 static void
 close_view(struct ui *ui, void *state)
 {
-    struct state *st = state;
-    ui_config_keep_sort(&ui->config, "runs", &st->table);
-    ui_table_release(&st->table);
-    free(st->id);
-    free(st);
+    free(((struct state *)state)->id);
+    ui_list_close(ui, state);
 }
 
 static void
@@ -354,7 +347,7 @@ static void
 draw(struct ui *ui, void *state, struct ui_rect r)
 {
     struct state *st = state;
-    ui_table_draw(&st->table, ui->screen, r, true);
+    ui_table_draw(&st->list.table, ui->screen, r, true);
     if (ui->runs.n == 0 && r.h > 2)
         ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM,
                ui->runs_read ? _("no runs yet; Q in the plan quantizes")
@@ -364,7 +357,7 @@ draw(struct ui *ui, void *state, struct ui_rect r)
 static int64_t *
 chosen_ids(const struct state *st, int *n)
 {
-    int *row = ui_table_chosen(&st->table, n);
+    int *row = ui_table_chosen(&st->list.table, n);
     int64_t *id = qs_xcalloc((size_t)*n + 1, sizeof(*id));
     for (int i = 0; i < *n; i++)
         id[i] = st->id[row[i]];
@@ -410,7 +403,7 @@ exact_cell(struct state *st, int c, int row, struct qs_str *cell)
         if (!isnan(v))
             qs_str_printf(cell, "%.10g", v);
     } else {
-        ui_table_cell_text(&st->table, c, row, cell);
+        ui_table_cell_text(&st->list.table, c, row, cell);
     }
 }
 
@@ -428,9 +421,9 @@ export_lines(struct state *st, struct qs_str *out, bool csv)
     for (size_t c = 0; !csv && c < QS_LEN(column); c++)
         qs_str_printf(out, "%s%s", c ? "|" : "|", column[c].right ? "---:" : "---");
     qs_str_add(out, csv ? "" : "|\n");
-    for (int i = 0; i < st->table.n_shown; i++) {
+    for (int i = 0; i < st->list.table.n_shown; i++) {
         for (size_t c = 0; c < QS_LEN(column); c++) {
-            exact_cell(st, (int)c, st->table.order[i], &cell);
+            exact_cell(st, (int)c, st->list.table.order[i], &cell);
             qs_str_add(out, c ? between : before);
             put(out, cell.s);
         }
@@ -449,7 +442,7 @@ json_cell(struct state *st, int c, int row, struct qs_str *cell)
                                                  : json_real(v);
     }
     qs_str_clear(cell);
-    ui_table_cell_text(&st->table, c, row, cell);
+    ui_table_cell_text(&st->list.table, c, row, cell);
     json_t *text = json_string(cell->s);
     return text ? text : json_string("?"); /* a path that is no UTF-8 */
 }
@@ -460,11 +453,11 @@ export_json(struct state *st, struct qs_str *out)
     json_t *all = json_array();
     struct qs_str cell;
     qs_str_init(&cell);
-    for (int i = 0; i < st->table.n_shown; i++) {
+    for (int i = 0; i < st->list.table.n_shown; i++) {
         json_t *run = json_object();
         for (size_t c = 0; c < QS_LEN(column); c++)
             json_object_set_new(run, column[c].name,
-                                json_cell(st, (int)c, st->table.order[i], &cell));
+                                json_cell(st, (int)c, st->list.table.order[i], &cell));
         json_array_append_new(all, run);
     }
     char *text = json_dumps(all, JSON_INDENT(2));
@@ -484,12 +477,13 @@ ends_with(const char *s, const char *end)
 static void
 export_rows(struct state *st, const char *path)
 {
-    struct ui *ui = st->ui;
+    struct ui *ui = st->list.ui;
     struct qs_ctx cx;
     struct qs_writer *w = NULL;
     struct qs_str text;
     if (!ends_with(path, ".csv") && !ends_with(path, ".json") && !ends_with(path, ".md")) {
-        ui_say(ui, UI_BAD, _("cannot export to '%s': the name must end in .csv, .json or .md"), path);
+        ui_say(ui, UI_BAD, _("cannot export to '%s': the name must end in .csv, .json or .md"),
+               path);
         return;
     }
     qs_ctx_init(&cx);
@@ -510,7 +504,7 @@ export_rows(struct state *st, const char *path)
     if (err)
         ui_say(ui, UI_BAD, "%s", qs_message(&cx));
     else
-        ui_say(ui, UI_GOOD, _("%d runs written to '%s'"), st->table.n_shown, path);
+        ui_say(ui, UI_GOOD, _("%d runs written to '%s'"), st->list.table.n_shown, path);
 }
 
 static void
@@ -534,7 +528,7 @@ ask_remove(struct state *st)
     else
         snprintf(label, sizeof(label), _("delete %d marked runs from the store? (y/n) "), n);
     if (n > 0)
-        ui_ask(st->ui, UI_PROMPT_YES_NO, label, "", remove_chosen, st);
+        ui_ask(st->list.ui, UI_PROMPT_YES_NO, label, "", remove_chosen, st);
     free(id);
 }
 
@@ -544,10 +538,10 @@ compare_chosen(struct state *st, bool need_two)
     int n;
     int64_t *id = chosen_ids(st, &n);
     if (need_two && n < 2)
-        ui_say(st->ui, UI_CAUTION, _("mark two or more runs with Space first"));
+        ui_say(st->list.ui, UI_CAUTION, _("mark two or more runs with Space first"));
     else if (n > 0) {
-        ui_task_compare(st->ui, id, n);
-        ui_go(st->ui, UI_VIEW_COMPARE);
+        ui_task_compare(st->list.ui, id, n);
+        ui_go(st->list.ui, UI_VIEW_COMPARE);
     }
     free(id);
 }
@@ -558,7 +552,7 @@ tag_chosen(struct state *st, const char *tag)
     int n;
     int64_t *id = chosen_ids(st, &n);
     if (n > 0)
-        ui_task_tag(st->ui, id, n, tag);
+        ui_task_tag(st->list.ui, id, n, tag);
     free(id);
 }
 
@@ -566,7 +560,7 @@ static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
     struct state *st = state;
-    const int row = ui_table_row(&st->table);
+    const int row = ui_table_row(&st->list.table);
     if (action == UI_ACT_RESCAN)
         ui_task_runs(ui);
     else if (action == UI_ACT_SHOW_RUN || action == UI_ACT_COMPARE_RUNS)
@@ -584,17 +578,11 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     return true;
 }
 
-static struct ui_table *
-table(void *state)
-{
-    return &((struct state *)state)->table;
-}
-
 const struct ui_view ui_view_runs = {
     .open = open_view,
     .close = close_view,
     .update = update,
     .draw = draw,
     .act = act,
-    .table = table,
+    .table = ui_list_table,
 };

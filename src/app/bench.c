@@ -135,7 +135,7 @@ static enum qs_err
 run_once(struct qs_ctx *cx, struct bench *b)
 {
     if (b->fast)
-        return qs_fast_run(cx, b->fast, b->in, b->n_in);
+        return qs_fast_run(cx, b->fast, b->in, b->n_in, NULL);
     const struct qs_watch watch = {see_exact, b};
     b->last = ms_now();
     b->op = 0;
@@ -191,7 +191,7 @@ static enum qs_err
 make_engine(struct qs_ctx *cx, struct bench *b)
 {
     struct qs_benched *d = b->done;
-    enum qs_err err = qs_fast_new(cx, b->o->model, b->in, b->n_in, &b->fast);
+    enum qs_err err = qs_fast_new(cx, b->o->model, b->in, b->n_in, NULL, &b->fast);
     d->threads = cx->threads;
     d->engine = err ? "exact" : "fast";
     if (!err) {

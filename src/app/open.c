@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "app/app.h"
+#include "app/record.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -247,14 +248,15 @@ cut_chunks(const struct qs_model *m, int *n)
 }
 
 enum qs_err
-qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o, char hex[QS_DIGEST_HEX])
+qs_digest_model(struct qs_ctx *cx, const struct qs_model *m, const char *program_path,
+                char hex[QS_DIGEST_HEX])
 {
     struct qs_buf *program = NULL;
-    enum qs_err err = qs_buf_map(cx, o->model->program_path, _("program"), &program);
+    enum qs_err err = qs_buf_map(cx, program_path, _("program"), &program);
     if (err)
         return err;
     int n;
-    struct chunk *c = cut_chunks(o->model, &n);
+    struct chunk *c = cut_chunks(m, &n);
     char(*all)[QS_DIGEST_HEX] = qs_xcalloc((size_t)n + 1, sizeof(*all));
     struct digest_loop l = {c, all + 1};
     qs_digest(program->data, program->size, all[0]);
@@ -264,6 +266,12 @@ qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o, char hex[QS_DIGEST_H
     free(c);
     qs_buf_unref(program);
     return err;
+}
+
+enum qs_err
+qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o, char hex[QS_DIGEST_HEX])
+{
+    return qs_digest_model(cx, o->model, o->model->program_path, hex);
 }
 
 /* Finding models */

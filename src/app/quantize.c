@@ -166,8 +166,13 @@ write_files(struct qs_ctx *cx, struct quantize *q)
     enum qs_err err = write_one(cx, q, q->pass.model, main_folder(q->plan));
     if (!err && q->pass.test)
         err = write_one(cx, q, q->pass.test, "test_model/");
+    if (err)
+        return err;
+    q->run->bytes_after = q->run->file[0].bytes + q->run->file[1].bytes;
+    char hex[QS_DIGEST_HEX];
+    err = qs_digest_model(cx, q->pass.model, q->run->file[0].path, hex);
     if (!err)
-        q->run->bytes_after = q->run->file[0].bytes + q->run->file[1].bytes;
+        set_text(&q->run->output_digest, qs_xstrdup(hex));
     return err;
 }
 

@@ -42,6 +42,7 @@ describe(const struct qs_ctx *cx, struct qs_run *run, const char *kind, const st
         .output = qs_xstrdup(""),
         .tag = qs_xstrdup(""),
         .message = qs_xstrdup(""),
+        .output_digest = qs_xstrdup(""),
     };
 }
 

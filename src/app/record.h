@@ -25,4 +25,9 @@ void qs_record_store(struct qs_ctx *cx, struct qs_record *r, const char *path);
  * seconds. Returns err. */
 enum qs_err qs_record_end(struct qs_ctx *cx, struct qs_record *r, enum qs_err err);
 
+/* The digest that qs_app_digest gives once a model is opened whose parameters are those of m and
+ * whose program is the file. */
+enum qs_err qs_digest_model(struct qs_ctx *cx, const struct qs_model *m, const char *program_path,
+                            char hex[QS_DIGEST_HEX]) QS_MUST_CHECK;
+
 #endif

@@ -93,6 +93,7 @@ qs_run_json(const struct qs_run *run, bool with_layers)
     json_object_set_new(o, "bytes_before", json_integer(run->bytes_before));
     json_object_set_new(o, "bytes_after", json_integer(run->bytes_after));
     set_text(o, "output", run->output);
+    set_text(o, "output_digest", run->output_digest);
     set_text(o, "tag", run->tag);
     set_text(o, "message", run->message);
     json_t *metrics = json_object();

@@ -31,8 +31,8 @@ qs_floats_new(struct qs_ctx *cx, int64_t n, float **out)
 
 /* ---- operators that are not lowered ---- */
 
-static struct qs_value
-plain_value(const struct value *v)
+struct qs_value
+qs_fast_plain_value(const struct value *v)
 {
     struct qs_value out = {.dtype = v->dtype, .n = v->n, .count = v->count};
     memcpy(out.d, v->d, sizeof(out.d));
@@ -68,7 +68,8 @@ set_inputs(struct qs_fast *f, const struct step *s)
     for (int i = 0; i < s->node->n_in; i++)
         for (int j = 0; j < s->node->in[i].n; j++, k++) {
             const int32_t var = s->node->in[i].var[j];
-            f->var[var] = s->in[k] >= 0 ? plain_value(&f->value[s->in[k]]) : (struct qs_value){0};
+            f->var[var] =
+                s->in[k] >= 0 ? qs_fast_plain_value(&f->value[s->in[k]]) : (struct qs_value){0};
         }
 }
 
@@ -90,7 +91,7 @@ qs_run_FORWARD(struct qs_fast *f, struct step *s)
     st.out = qs_arena_calloc(&scratch, (size_t)s->n_out + 1, sizeof(*st.out));
     for (int i = 0; i < s->n_out; i++)
         if (s->out[i] >= 0 && f->value[s->out[i]].known)
-            st.out[i] = plain_value(&f->value[s->out[i]]);
+            st.out[i] = qs_fast_plain_value(&f->value[s->out[i]]);
     f->err = s->node->op->forward(&st);
     if (f->err)
         (void)qs_infer_name_node(f->cx, f->m, s->node, s->number);
@@ -160,8 +161,10 @@ check_inputs(struct qs_ctx *cx, const struct qs_fast *f, const struct qs_value *
 }
 
 enum qs_err
-qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n)
+qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n,
+            const struct qs_watch *watch)
 {
+    int at = 0;
     enum qs_err err = check_inputs(cx, f, in, n);
     if (err)
         return err;
@@ -169,19 +172,22 @@ qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int
     f->err = QS_OK;
     for (int i = 0; i < n; i++)
         f->value[f->in_value[i]].data = in[i].f32;
+    if (watch)
+        err = qs_keep_show(cx, f, watch, -1, &at);
     double before = seconds_now();
     for (int i = 0; i < f->n_step && !err; i++) {
         struct step *s = &f->step[i];
         if (s->y >= 0)
             clear_halo(f, s->y);
         run_step[s->kind](f, s);
-        const double after = seconds_now();
-        s->seconds = after - before;
-        before = after;
+        s->seconds = seconds_now() - before;
         err = f->err ? f->err : qs_check_cancel(cx);
+        if (watch && !err)
+            err = qs_keep_show(cx, f, watch, i, &at);
+        before = seconds_now();
     }
     for (int i = 0; i < f->n_out; i++)
-        f->out[i] = plain_value(&f->value[f->out_value[i]]);
+        f->out[i] = qs_fast_plain_value(&f->value[f->out_value[i]]);
     return err;
 }
 
@@ -264,25 +270,32 @@ add_scratch(struct qs_fast *f)
     }
 }
 
+enum qs_err
+qs_fast_load_param(struct qs_ctx *cx, struct qs_fast *f, struct value *v)
+{
+    if (v->param_data)
+        return QS_OK;
+    const size_t bytes = (size_t)v->count * (size_t)qs_dtype_bytes(v->dtype);
+    if (bytes > v->param->bytes)
+        return qs_fail(cx, QS_ERR_FORMAT, _("cannot run with parameter '%s': unusual shape"),
+                       f->m->var[v->var].name);
+    const enum qs_err err = qs_floats_new(cx, (int64_t)(bytes + 3) / 4, &v->param_data);
+    if (err)
+        return err;
+    memcpy(v->param_data, v->param->buf->data + v->param->offset, bytes);
+    f->param_floats += (int64_t)(bytes + 3) / 4;
+    return QS_OK;
+}
+
 /* Constants that an operator's own function reads. */
 static enum qs_err
 load_params(struct qs_ctx *cx, struct qs_fast *f, const struct step *s)
 {
-    for (int i = 0; s->kind == STEP_FORWARD && i < s->n_in; i++) {
-        struct value *v = s->in[i] >= 0 ? &f->value[s->in[i]] : NULL;
-        if (!v || !v->param || v->param_data)
-            continue;
-        const size_t bytes = (size_t)v->count * (size_t)qs_dtype_bytes(v->dtype);
-        if (bytes > v->param->bytes)
-            return qs_fail(cx, QS_ERR_FORMAT, _("cannot run with parameter '%s': unusual shape"),
-                           f->m->var[v->var].name);
-        const enum qs_err err = qs_floats_new(cx, (int64_t)(bytes + 3) / 4, &v->param_data);
-        if (err)
-            return err;
-        memcpy(v->param_data, v->param->buf->data + v->param->offset, bytes);
-        f->param_floats += (int64_t)(bytes + 3) / 4;
-    }
-    return QS_OK;
+    enum qs_err err = QS_OK;
+    for (int i = 0; s->kind == STEP_FORWARD && i < s->n_in && !err; i++)
+        if (s->in[i] >= 0 && f->value[s->in[i]].param)
+            err = qs_fast_load_param(cx, f, &f->value[s->in[i]]);
+    return err;
 }
 
 static enum qs_err
@@ -302,7 +315,7 @@ prepare(struct qs_ctx *cx, struct qs_fast *f)
         else
             err = load_params(cx, f, s);
     }
-    return err;
+    return err ? err : qs_keep_prepare(cx, f);
 }
 
 static enum qs_err
@@ -317,6 +330,7 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
         return err;
     qs_fuse(f);
     qs_layout(f);
+    qs_keep_place(f);
     add_scratch(f);
     err = qs_layout_memory(cx, f);
     return err ? err : prepare(cx, f);
@@ -324,7 +338,7 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
 
 enum qs_err
 qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
-            struct qs_fast **out)
+            const struct qs_fast_options *opt, struct qs_fast **out)
 {
     struct qs_fast *f = qs_xcalloc(1, sizeof(*f));
     const size_t n_var = (size_t)m->n_var + 1;
@@ -332,6 +346,7 @@ qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *
     f->k = qk_conv();
     f->lanes = f->k->lanes;
     f->team = qs_team_new(cx->threads);
+    f->keep = opt ? opt->keep : NULL;
     f->scalars_are_1d = qs_infer_scalars_are_1d(m);
     qs_arena_init(&f->arena);
     f->n_in = qs_model_inputs(m, NULL, 0);
@@ -351,6 +366,7 @@ qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *
         err = qs_fail(cx, QS_ERR_FORMAT, _("the model has no block"));
     if (!err)
         err = plan(cx, f, in);
+    f->keep = NULL;
     if (err) {
         qs_fast_free(f);
         return err;
@@ -372,6 +388,7 @@ qs_fast_free(struct qs_fast *f)
     for (int i = 0; i < f->n_value; i++)
         free(f->value[i].param_data);
     free(f->memory);
+    free(f->shown);
     qs_shapes_free(f->shapes);
     qs_team_free(f->team);
     qs_arena_release(&f->arena);
@@ -430,5 +447,5 @@ qs_fast_param_bytes(const struct qs_fast *f)
 int64_t
 qs_fast_tensor_bytes(const struct qs_fast *f)
 {
-    return f->memory_floats * (int64_t)sizeof(float);
+    return (f->memory_floats + f->shown_floats) * (int64_t)sizeof(float);
 }

@@ -12,20 +12,29 @@
 #ifndef QS_ENGINE_FAST_H
 #define QS_ENGINE_FAST_H
 
-#include "model/step.h"
+#include "engine/exec.h"
 
 struct qs_fast;
 
+struct qs_fast_options {
+    const bool *keep; /* [n_var] variables that a watch wants to see: they are made and nothing is
+                         fused across them. NULL: none. Copied. */
+};
+
 /* Plans for inputs with the types and dims of in[n] (in the order of qs_model_inputs; data are
- * not read) and cx->threads threads. QS_ERR_UNSUPPORTED when the program has shapes that depend
- * on data, blocks that run conditionally, or operators without an implementation. */
+ * not read) and cx->threads threads. `opt` may be NULL. QS_ERR_UNSUPPORTED when the program has
+ * shapes that depend on data, blocks that run conditionally, or operators without an
+ * implementation. */
 enum qs_err qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in,
-                        int n, struct qs_fast **out) QS_MUST_CHECK;
+                        int n, const struct qs_fast_options *opt,
+                        struct qs_fast **out) QS_MUST_CHECK;
 void qs_fast_free(struct qs_fast *f);
 
-/* Runs on in[n], whose types and dims must be those planned for; data are borrowed for the call. */
-enum qs_err qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in,
-                        int n) QS_MUST_CHECK;
+/* Runs on in[n], whose types and dims must be those planned for; data are borrowed for the call.
+ * `watch` (may be NULL) sees the kept variables in program order, dense, among them inputs of the
+ * model (outputs of their feed nodes). */
+enum qs_err qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n,
+                        const struct qs_watch *watch) QS_MUST_CHECK;
 /* Outputs of the last run in the order of qs_model_outputs; valid until the next run. */
 int qs_fast_n_out(const struct qs_fast *f);
 const struct qs_value *qs_fast_out(const struct qs_fast *f, int i);

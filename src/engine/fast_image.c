@@ -338,6 +338,14 @@ plain_of_block(void *arg, int64_t i, int member)
                               j->x->d[3], y + r * j->x->d[3], plane);
 }
 
+void
+qs_image_to_plain(struct qs_fast *f, const struct value *x, float *out)
+{
+    const struct value y = {.data = out};
+    struct job j = {f, NULL, x, &y, NULL};
+    qs_team_run(f->team, (int64_t)image_n(x) * x->blocks, plain_of_block, &j);
+}
+
 static void
 plane_of_plain(void *arg, int64_t i, int member)
 {

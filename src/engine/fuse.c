@@ -29,7 +29,7 @@ void
 qs_fuse_count(struct qs_fast *f)
 {
     for (int i = 0; i < f->n_value; i++)
-        f->value[i].n_users = f->value[i].output >= 0;
+        f->value[i].n_users = (f->value[i].output >= 0) + f->value[i].kept;
     for (int i = 0; i < f->n_step; i++)
         if (!f->step[i].dead)
             qs_step_inputs(&f->step[i], count_user, f);

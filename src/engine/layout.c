@@ -304,6 +304,10 @@ find_lives(struct qs_fast *f)
             if (s->out[k] >= 0)
                 use_value(&u, &s->out[k]);
     }
+    for (int i = 0; i < f->n_kept; i++) {
+        struct use u = {f, f->kept[i].step};
+        use_value(&u, &f->kept[i].value);
+    }
     for (int i = 0; i < f->n_out; i++)
         f->value[root_of(f, f->out_value[i])].last = f->n_step;
 }

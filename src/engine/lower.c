@@ -250,11 +250,13 @@ qs_lower(struct qs_ctx *cx, struct qs_fast *f)
     enum qs_err err = QS_OK;
     for (int32_t i = 0; i < b->n_node && !err; i++) {
         const struct qs_node *node = &b->node[i];
-        if (strcmp(node->type, "feed") == 0 || strcmp(node->type, "fetch") == 0)
-            continue;
-        err = check_shapes(cx, f, node, i);
-        if (!err && !lower_known(f, node, i))
+        const bool port = strcmp(node->type, "feed") == 0 || strcmp(node->type, "fetch") == 0;
+        if (!port)
+            err = check_shapes(cx, f, node, i);
+        if (!port && !err && !lower_known(f, node, i))
             err = lower_forward(cx, f, node, i);
+        if (f->keep && !err)
+            qs_keep_node(f, node, i);
         if (err)
             (void)qs_infer_name_node(cx, f->m, node, i);
     }

@@ -5,6 +5,7 @@
  *   lower*.c   nodes of block 0 become steps over values (one value per definition of a variable)
  *   fuse.c     steps merge: scales, biases, activations, additions into convolutions
  *   layout.c   every value gets a layout, conversions become steps, halos, memory
+ *   keep.c     variables that a watch sees
  *   fast_*.c   weights are packed; running
  */
 #ifndef QS_ENGINE_LOWER_H
@@ -12,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/team.h"
+#include "engine/exec.h"
 #include "kernels/conv.h"
 #include "model/infer.h"
 #include "model/step.h"
@@ -33,6 +35,7 @@ struct value {
     int made;                      /* step that makes it; -1: input or constant */
     int n_users;                   /* inputs of steps */
     int input, output;             /* port number of the model; -1 */
+    bool kept;                     /* a watch sees it: it is made, nothing fuses across it */
     enum layout layout;
     int converted[3]; /* value that holds the same in another layout; -1 */
     int alias;        /* value whose memory this one is (same bytes); -1 */
@@ -94,6 +97,12 @@ struct step {
     double seconds;
 };
 
+/* A kept variable: what it holds after `node`, shown after `step` (-1: before the first). */
+struct kept {
+    int32_t node, var;
+    int value, step;
+};
+
 struct qs_fast {
     const struct qs_model *m;
     struct qs_ctx *cx; /* of the call in progress */
@@ -106,7 +115,12 @@ struct qs_fast {
     int n_value, cap_value;
     struct step *step;
     int n_step, cap_step;
-    int *now; /* [n_var] value that a variable holds; lowering */
+    int *now;         /* [n_var] value that a variable holds; lowering */
+    const bool *keep; /* [n_var] or NULL; lowering */
+    struct kept *kept;
+    int n_kept, cap_kept;
+    float *shown; /* room for a kept image without blocks */
+    int64_t shown_floats;
     int n_in, n_out;
     int *in_value, *out_value;
     struct qs_value *out, *var;
@@ -134,6 +148,21 @@ void qs_layout(struct qs_fast *f);
 enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
 /* Calls fn for every value that a step reads. */
 void qs_step_inputs(const struct step *s, void (*fn)(void *arg, int *value), void *arg);
+/* keep.c */
+void qs_keep_node(struct qs_fast *f, const struct qs_node *node, int32_t number); /* lowered */
+void qs_keep_place(struct qs_fast *f); /* when steps have their order */
+enum qs_err qs_keep_prepare(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
+/* Shows kept variables from number `at` on that belong after `step`; moves `at` on. */
+enum qs_err qs_keep_show(struct qs_ctx *cx, struct qs_fast *f, const struct qs_watch *watch,
+                         int step, int *at) QS_MUST_CHECK;
+/* fast.c */
+enum qs_err qs_floats_new(struct qs_ctx *cx, int64_t n, float **out) QS_MUST_CHECK;
+/* The aligned copy of a constant. */
+enum qs_err qs_fast_load_param(struct qs_ctx *cx, struct qs_fast *f, struct value *v) QS_MUST_CHECK;
+struct qs_value qs_fast_plain_value(const struct value *v); /* borrowed; of a plain value */
+/* fast_image.c */
+/* Writes a blocked image as a dense one. */
+void qs_image_to_plain(struct qs_fast *f, const struct value *x, float *out);
 /* fast_conv.c */
 enum qs_err qs_fast_prepare_conv(struct qs_ctx *cx, struct qs_fast *f,
                                  struct step *s) QS_MUST_CHECK;
@@ -146,7 +175,6 @@ void qs_winograd_run(struct qs_fast *f, struct step *s);
 enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 int64_t qs_rnn_scratch(const struct rnn *r); /* floats */
 void qs_rnn_free(struct rnn *r);
-enum qs_err qs_floats_new(struct qs_ctx *cx, int64_t n, float **out) QS_MUST_CHECK;
 
 /* One function per kind of step, run by fast.c. */
 #define ROW(name) void qs_run_##name(struct qs_fast *f, struct step *s);

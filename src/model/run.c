@@ -8,7 +8,7 @@ qs_run_release(struct qs_run *run)
 {
     char *const owned[] = {run->kind, run->state,  run->model_path, run->model_digest,
                            run->plan, run->method, run->version,    run->machine,
-                           run->isa,  run->output, run->tag,        run->message};
+                           run->isa,  run->output, run->tag,        run->message, run->output_digest};
     for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
         free(owned[i]);
     for (int i = 0; i < run->n_layer; i++) {

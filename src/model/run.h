@@ -75,7 +75,8 @@ struct qs_run {
     int64_t bytes_before, bytes_after;
     char *output; /* folder given with -o, absolute */
     char *tag;
-    char *message; /* of a failed run */
+    char *message;       /* of a failed run */
+    char *output_digest; /* of the model it wrote; "" none */
     struct qs_run_layer *layer;
     int n_layer;
     struct qs_run_metric *metric;

@@ -63,6 +63,14 @@ use_run(const struct qs_run *run)
         n += strlen(run->metric[i].name);
     for (int i = 0; i < run->n_file; i++)
         n += strlen(run->file[i].path) + strlen(run->file[i].sha256);
+    for (int i = 0; i < run->n_sensitivity; i++)
+        n += strlen(run->sensitivity[i].weight) + strlen(run->sensitivity[i].mode);
+    for (int i = 0; i < run->n_activation; i++) {
+        const struct qs_run_activation *a = &run->activation[i];
+        n += strlen(a->var) + strlen(a->thresholds);
+        for (int k = 0; k < a->n_bin; k++)
+            n += (size_t)(a->count[k] & 1);
+    }
     return n;
 }
 
@@ -75,7 +83,16 @@ use_one(struct qs_ctx *cx, struct qs_db *db, int64_t id)
         n = use_run(&run);
         qs_run_release(&run);
     }
-    if (qs_db_run_tag(cx, db, id, "tag") || qs_db_run_remove(cx, db, id))
+    uint8_t *data;
+    size_t size;
+    if (qs_db_checkpoint_get(cx, db, id, 0, &data, &size) == QS_OK && size)
+        n += data[0] + data[size - 1];
+    free(data);
+    qs_clear(cx);
+    if (qs_db_run_resume(cx, db, id) || qs_db_run_tag(cx, db, id, "tag"))
+        n++;
+    qs_clear(cx);
+    if (qs_db_run_remove(cx, db, id))
         n++;
     qs_clear(cx);
     return n;

@@ -163,6 +163,19 @@ static struct qs_file_info some_file[] = {
     {"/out/name with\nnew line", INT64_MAX, ""},
 };
 
+static struct qs_run_sensitivity some_sensitivity[] = {
+    {"conv2d_0.w_0", "conv2d", "both", 8, 0.70, 0.0125, NAN, NAN, 0.9991, 31.5, 28.25, 41.25,
+     100000, 25256},
+    {"fc_0.w_0", "mul", "weights", 4, NAN, NAN, 0.5, -0.25, NAN, INFINITY, -INFINITY, NAN, 0,
+     INT64_MAX},
+};
+static int32_t some_count[] = {1, INT32_MAX, 0};
+static struct qs_run_activation some_activation[] = {
+    {"relu_0.tmp_0", "conv2d", 0.0, 6.5, 64, 1, "KL", 5.75, 38.5, 0.0078125, some_count,
+     QS_LEN(some_count), "abs_max=6.5 KL=5.75"},
+    {"constant", "", NAN, NAN, 0, 0, "", NAN, NAN, NAN, NULL, 0, ""},
+};
+
 /* A run without anything owned: only for the writing functions. */
 static struct qs_run
 some_run(void)
@@ -198,6 +211,11 @@ finish_run(struct qs_run *run)
     run->n_metric = QS_LEN(some_metric);
     run->file = some_file;
     run->n_file = QS_LEN(some_file);
+    run->sensitivity = some_sensitivity;
+    run->n_sensitivity = QS_LEN(some_sensitivity);
+    run->activation = some_activation;
+    run->n_activation = QS_LEN(some_activation);
+    run->output_digest = "0e0e";
 }
 
 static int64_t
@@ -258,6 +276,7 @@ assert_same_run(const struct qs_run *a, const struct qs_run *b)
     assert_same_text(a->output, b->output);
     assert_same_text(a->tag, b->tag);
     assert_same_text(a->message, b->message);
+    assert_same_text(a->output_digest, b->output_digest);
 }
 
 static void
@@ -302,6 +321,50 @@ assert_same_files(const struct qs_run *a, const struct qs_run *b)
 }
 
 static void
+assert_same_sensitivity(const struct qs_run *a, const struct qs_run *b)
+{
+    assert_int_equal(a->n_sensitivity, b->n_sensitivity);
+    for (int i = 0; i < a->n_sensitivity; i++) {
+        const struct qs_run_sensitivity *x = &a->sensitivity[i], *y = &b->sensitivity[i];
+        assert_same_text(x->weight, y->weight);
+        assert_same_text(x->op_type, y->op_type);
+        assert_same_text(x->mode, y->mode);
+        assert_int_equal(x->bits, y->bits);
+        assert_same_real(x->metric, y->metric);
+        assert_same_real(x->drop, y->drop);
+        assert_same_real(x->others_metric, y->others_metric);
+        assert_same_real(x->others_drop, y->others_drop);
+        assert_same_real(x->cosine, y->cosine);
+        assert_same_real(x->sqnr_db, y->sqnr_db);
+        assert_same_real(x->accumulated_db, y->accumulated_db);
+        assert_same_real(x->weight_db, y->weight_db);
+        assert_true(x->bytes_float == y->bytes_float && x->bytes_quant == y->bytes_quant);
+    }
+}
+
+static void
+assert_same_activations(const struct qs_run *a, const struct qs_run *b)
+{
+    assert_int_equal(a->n_activation, b->n_activation);
+    for (int i = 0; i < a->n_activation; i++) {
+        const struct qs_run_activation *x = &a->activation[i], *y = &b->activation[i];
+        assert_same_text(x->var, y->var);
+        assert_same_text(x->op_type, y->op_type);
+        assert_same_real(x->min, y->min);
+        assert_same_real(x->max, y->max);
+        assert_true(x->n_samples == y->n_samples && x->n_bad == y->n_bad);
+        assert_same_text(x->algo, y->algo);
+        assert_same_real(x->threshold, y->threshold);
+        assert_same_real(x->sqnr_db, y->sqnr_db);
+        assert_same_real(x->width, y->width);
+        assert_int_equal(x->n_bin, y->n_bin);
+        if (x->n_bin)
+            assert_memory_equal(x->count, y->count, (size_t)x->n_bin * sizeof(*x->count));
+        assert_same_text(x->thresholds, y->thresholds);
+    }
+}
+
+static void
 every_field_comes_back(void **state)
 {
     struct qs_ctx cx;
@@ -325,6 +388,8 @@ every_field_comes_back(void **state)
     assert_same_metrics(&got, &run);
     assert_same_layers(&got, &run);
     assert_same_files(&got, &run);
+    assert_same_sensitivity(&got, &run);
+    assert_same_activations(&got, &run);
     qs_run_release(&got);
     assert_done(&cx, qs_db_runs(&cx, db, NULL, &list));
     assert_int_equal(list.n, 2);
@@ -518,6 +583,93 @@ a_run_ends_once(void **state)
 }
 
 static void
+assert_checkpoint(struct qs_db *db, int64_t run, int position, const char *expected)
+{
+    struct qs_ctx cx;
+    uint8_t *data;
+    size_t n;
+    fresh(&cx);
+    const enum qs_err err = qs_db_checkpoint_get(&cx, db, run, position, &data, &n);
+    assert_int_equal(err, expected ? QS_OK : QS_ERR_NOT_FOUND);
+    assert_int_equal(n, expected ? strlen(expected) : 0);
+    if (n)
+        assert_memory_equal(data, expected, n);
+    free(data);
+}
+
+static void
+checkpoints_stay_until_the_run_is_done(void **state)
+{
+    struct qs_ctx cx;
+    struct qs_db *db;
+    struct qs_run run = some_run(), other = some_run();
+    (void)state;
+    fresh(&cx);
+    assert_done(&cx, qs_db_open(&cx, at("runs.db"), &db));
+    assert_done(&cx, qs_db_run_begin(&cx, db, &run));
+    assert_done(&cx, qs_db_run_begin(&cx, db, &other));
+    assert_checkpoint(db, run.id, 0, NULL);
+    assert_done(&cx, qs_db_checkpoint_put(&cx, db, run.id, 0, "first", 5));
+    assert_done(&cx, qs_db_checkpoint_put(&cx, db, run.id, 0, "second", 6));
+    assert_done(&cx, qs_db_checkpoint_put(&cx, db, run.id, 1, NULL, 0));
+    assert_done(&cx, qs_db_checkpoint_put(&cx, db, other.id, 0, "other", 5));
+    assert_int_equal(qs_db_checkpoint_put(&cx, db, 99, 0, "x", 1), QS_ERR_DB);
+    fresh(&cx);
+    finish_run(&run);
+    run.state = "cancelled";
+    assert_done(&cx, qs_db_run_end(&cx, db, &run));
+    assert_checkpoint(db, run.id, 0, "second");
+    assert_checkpoint(db, run.id, 1, "");
+    assert_done(&cx, qs_db_run_resume(&cx, db, run.id));
+    assert_checkpoint(db, run.id, 0, "second");
+    finish_run(&run);
+    assert_done(&cx, qs_db_run_end(&cx, db, &run));
+    assert_checkpoint(db, run.id, 0, NULL);
+    assert_checkpoint(db, other.id, 0, "other");
+    qs_db_close(db);
+}
+
+static void
+a_run_is_taken_up_without_its_rows_and_ends_again(void **state)
+{
+    struct qs_ctx cx;
+    struct qs_db *db, *second;
+    struct qs_run run = some_run(), got;
+    (void)state;
+    fresh(&cx);
+    assert_done(&cx, qs_db_open(&cx, at("runs.db"), &db));
+    assert_done(&cx, qs_db_run_begin(&cx, db, &run));
+    assert_int_equal(qs_db_run_resume(&cx, db, run.id), QS_ERR_DB); /* it is running */
+    fresh(&cx);
+    finish_run(&run);
+    run.state = "cancelled";
+    run.message = "cancelled";
+    assert_done(&cx, qs_db_run_end(&cx, db, &run));
+    assert_done(&cx, qs_db_run_tag(&cx, db, run.id, "kept"));
+    assert_done(&cx, qs_db_run_resume(&cx, db, run.id));
+    assert_done(&cx, qs_db_run(&cx, db, run.id, &got));
+    assert_string_equal(got.state, "running");
+    assert_string_equal(got.message, "");
+    assert_int_equal(got.n_layer + got.n_metric + got.n_file, 0);
+    assert_int_equal(got.n_sensitivity + got.n_activation, 0);
+    qs_run_release(&got);
+    assert_done(&cx, qs_db_open(&cx, at("runs.db"), &second));
+    assert_int_equal(qs_db_run_resume(&cx, second, run.id), QS_ERR_DB); /* once only */
+    fresh(&cx);
+    qs_db_close(second);
+    finish_run(&run);
+    assert_done(&cx, qs_db_run_end(&cx, db, &run));
+    assert_done(&cx, qs_db_run(&cx, db, run.id, &got));
+    assert_string_equal(got.tag, "kept");
+    assert_same_sensitivity(&got, &run);
+    qs_run_release(&got);
+    assert_int_equal(qs_db_run_resume(&cx, db, run.id), QS_ERR_DB); /* it is done */
+    fresh(&cx);
+    assert_int_equal(qs_db_run_resume(&cx, db, 99), QS_ERR_NOT_FOUND);
+    qs_db_close(db);
+}
+
+static void
 a_list_of_twenty_thousand_runs_is_whole(void **state)
 {
     struct qs_ctx cx;
@@ -529,7 +681,7 @@ a_list_of_twenty_thousand_runs_is_whole(void **state)
         "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
         " INSERT INTO run SELECT i, NULL, kind, state, model_path, model_digest, model_bytes, plan,"
         " method, bits, version, machine, isa, threads, started, seconds, bytes_before,"
-        " bytes_after, output, 'tag ' || i, message FROM n, run WHERE id = 1;"
+        " bytes_after, output, 'tag ' || i, message, output_digest FROM n, run WHERE id = 1;"
         "INSERT INTO metric SELECT id, 0, 'm', id, NULL, NULL FROM run WHERE id % 3 = 0;");
     fresh(&cx);
     assert_done(&cx, qs_db_open(&cx, at("runs.db"), &db));
@@ -594,15 +746,16 @@ a_store_of_every_old_version_becomes_what_a_fresh_one_is(void **state)
     free(expected);
 }
 
+/* What a version cannot say is absent. */
 static void
-the_text_of_an_old_store_is_read_in_every_field(void **state)
+assert_old_store(int version)
 {
     struct qs_ctx cx;
     struct qs_db *db;
     struct qs_run got, run = some_run();
-    (void)state;
     fresh(&cx);
-    char *text = version_text(1);
+    char *text = version_text(version);
+    unlink(at("old.db"));
     raw(at("old.db"), text);
     free(text);
     assert_done(&cx, qs_db_open(&cx, at("old.db"), &db));
@@ -610,15 +763,29 @@ the_text_of_an_old_store_is_read_in_every_field(void **state)
     run.id = 1;
     finish_run(&run);
     run.tag = "kept";
+    if (version < 2) {
+        run.output_digest = "";
+        run.n_sensitivity = run.n_activation = 0;
+    }
     assert_same_run(&got, &run);
     assert_same_metrics(&got, &run);
     assert_same_layers(&got, &run);
     assert_same_files(&got, &run);
+    assert_same_sensitivity(&got, &run);
+    assert_same_activations(&got, &run);
     qs_run_release(&got);
     assert_done(&cx, qs_db_run(&cx, db, 3, &got));
     assert_string_equal(got.state, "interrupted"); /* "running" in the text */
     qs_run_release(&got);
     qs_db_close(db);
+}
+
+static void
+the_text_of_an_old_store_is_read_in_every_field(void **state)
+{
+    (void)state;
+    for (int v = 1; v <= qs_db_n_steps; v++)
+        assert_old_store(v);
 }
 
 static void
@@ -1433,6 +1600,8 @@ static const char without_rules[] =
     " WHERE name = 'layer' OR name = 'metric' OR name = 'file';"
     "UPDATE sqlite_schema SET sql = replace(replace(replace(sql, ') STRICT', ')'), 'TEXT NOT NULL',"
     " 'BLOB'), 'INTEGER NOT NULL', 'BLOB') WHERE name = 'run';"
+    "UPDATE sqlite_schema SET sql = replace(replace(sql, ') STRICT, WITHOUT ROWID', ') WITHOUT"
+    " ROWID'), ') STRICT', ')') WHERE name IN ('sensitivity', 'activation');"
     "UPDATE sqlite_schema SET sql = replace(sql, 'WITHOUT ROWID, WITHOUT ROWID', 'WITHOUT ROWID')"
     " WHERE name IN ('layer', 'metric', 'file');"
     "PRAGMA writable_schema = RESET; PRAGMA ignore_check_constraints = ON;";
@@ -1485,6 +1654,10 @@ damaged_parts_of_a_run_are_reported(void **state)
         "UPDATE metric SET name = NULL WHERE run = 1 AND position = 0",
         "UPDATE file SET bytes = -1 WHERE run = 1",
         "UPDATE file SET sha256 = printf('%099d', 1) WHERE run = 1",
+        "UPDATE sensitivity SET bits = -1 WHERE run = 1",
+        "UPDATE sensitivity SET metric_drop = 'much' WHERE run = 1",
+        "UPDATE activation SET count = x'010203' WHERE run = 1",
+        "UPDATE activation SET count = 'text' WHERE run = 1",
     };
     struct qs_ctx cx;
     struct qs_db *db;
@@ -1584,6 +1757,8 @@ main(void)
         TEST(tags_are_set_taken_away_and_survive_the_end),
         TEST(a_removed_run_is_gone_with_all_its_rows_and_its_number),
         TEST(a_run_ends_once),
+        TEST(checkpoints_stay_until_the_run_is_done),
+        TEST(a_run_is_taken_up_without_its_rows_and_ends_again),
         TEST(a_list_of_twenty_thousand_runs_is_whole),
         TEST(a_store_of_every_old_version_becomes_what_a_fresh_one_is),
         TEST(the_text_of_an_old_store_is_read_in_every_field),

@@ -23,7 +23,7 @@
 #include "engine/fast.h"
 #include "kernels/cpu.h"
 
-enum { LINES_MOST = 16 };
+enum { LINES_MOST = 16, SEEN_MOST = 64 };
 
 struct graph {
     const char *fact;
@@ -82,10 +82,10 @@ check_fast(const struct graph *g, const struct qs_model *m, const struct qs_valu
     struct qs_fast *f;
     qs_ctx_init(&cx);
     cx.threads = threads;
-    if (qs_fast_new(&cx, m, in, 1, &f) != QS_OK)
+    if (qs_fast_new(&cx, m, in, 1, NULL, &f) != QS_OK)
         fail_msg("%s: %s", g->fact, qs_message(&cx));
     for (int run = 0; run < 2; run++) { /* the second finds used memory */
-        if (qs_fast_run(&cx, f, in, 1) != QS_OK)
+        if (qs_fast_run(&cx, f, in, 1, NULL) != QS_OK)
             fail_msg("%s: %s", g->fact, qs_message(&cx));
         assert_int_equal(qs_fast_n_out(f), 1);
         check_equal(g, qs_fast_out(f, 0), want, tolerance_of(f), isa, threads);
@@ -93,6 +93,120 @@ check_fast(const struct graph *g, const struct qs_model *m, const struct qs_valu
     if (g->steps && strcmp(isa, "scalar") != 0)
         check_steps(g, f);
     qs_fast_free(f);
+}
+
+/* ---- kept variables ---- */
+
+struct seen {
+    const struct graph *g;
+    const struct qs_value *in;
+    int32_t node[SEEN_MOST], var[SEEN_MOST];
+    struct qs_value value[SEEN_MOST]; /* copies */
+    int n, matched;
+};
+
+static enum qs_err
+note_exact(struct qs_ctx *cx, void *arg, int32_t node, int32_t var, const struct qs_value *v)
+{
+    struct seen *s = arg;
+    const size_t bytes = (size_t)(v->count * qs_dtype_bytes(v->dtype));
+    (void)cx;
+    assert_true(s->n < SEEN_MOST);
+    s->node[s->n] = node;
+    s->var[s->n] = var;
+    s->value[s->n] = *v;
+    s->value[s->n].data = qs_xmalloc(bytes + 1);
+    memcpy(s->value[s->n++].data, v->data, bytes);
+    return QS_OK;
+}
+
+/* The next of those that the exact engine showed; before them inputs as they are. */
+static enum qs_err
+match_fast(struct qs_ctx *cx, void *arg, int32_t node, int32_t var, const struct qs_value *v)
+{
+    struct seen *s = arg;
+    (void)cx;
+    if (node == 0) {
+        assert_int_equal(s->matched, 0);
+        assert_memory_equal(v->data, s->in->data, (size_t)v->count * sizeof(float));
+        return QS_OK;
+    }
+    assert_true(s->matched < s->n);
+    assert_int_equal(node, s->node[s->matched]);
+    assert_int_equal(var, s->var[s->matched]);
+    check_equal(s->g, v, &s->value[s->matched++], 1e-5, "kept", 2);
+    return QS_OK;
+}
+
+/* Every variable kept: the fast engine shows what the exact one shows, in the same order. */
+static void
+check_kept(void **arg)
+{
+    const struct graph *g = *arg;
+    struct seen s = {.g = g};
+    const struct qs_watch exact = {note_exact, &s}, fast = {match_fast, &s};
+    struct qs_ctx cx;
+    struct qs_exec *e;
+    struct qs_fast *f;
+    struct qs_value in;
+    struct test_random r = {11};
+    qs_ctx_init(&cx);
+    cx.threads = 2;
+    struct qs_model *m = test_graph(g->input, g->line, LINES_MOST, &r);
+    test_graph_input(g->input, &r, &in);
+    s.in = &in;
+    if (qs_exec_new(&cx, m, &e) != QS_OK || qs_exec_run(&cx, e, &in, 1, &exact) != QS_OK)
+        fail_msg("%s: %s", g->fact, qs_message(&cx));
+    bool *keep = qs_xcalloc((size_t)m->n_var, sizeof(*keep));
+    memset(keep, true, (size_t)m->n_var);
+    const struct qs_fast_options opt = {.keep = keep};
+    assert_int_equal(qs_fast_new(&cx, m, &in, 1, &opt, &f), QS_OK);
+    free(keep);
+    for (int run = 0; run < 2; run++) {
+        s.matched = 0;
+        if (qs_fast_run(&cx, f, &in, 1, &fast) != QS_OK)
+            fail_msg("%s: %s", g->fact, qs_message(&cx));
+        assert_int_equal(s.matched, s.n);
+        check_equal(g, qs_fast_out(f, 0), qs_exec_out(e, 0), 1e-5, "kept", 2);
+    }
+    for (int i = 0; i < s.n; i++)
+        free(s.value[i].data);
+    free(in.data);
+    qs_fast_free(f);
+    qs_exec_free(e);
+    qs_model_unref(m);
+}
+
+/* One kept variable: what others fuse stays fused. */
+static void
+a_kept_variable_ends_a_fusion(void **arg)
+{
+    static const struct graph g = {"kept",
+                                   "1,3,16,16",
+                                   {"conv2d Input:x Filter:w(20,3,3,3) > Output:c",
+                                    "relu X:c > Out:r",
+                                    "conv2d Input:r Filter:w2(20,20,1,1) > Output:d",
+                                    "elementwise_add X:d Y:b(20) > Out:a "
+                                    "axis=1",
+                                    "relu X:a > Out:y"},
+                                   "CONVERT CONV AFFINE CONV CONVERT"};
+    struct qs_ctx cx;
+    struct qs_fast *f;
+    struct qs_value in;
+    struct test_random r = {11};
+    (void)arg;
+    qs_ctx_init(&cx);
+    struct qs_model *m = test_graph(g.input, g.line, LINES_MOST, &r);
+    test_graph_input(g.input, &r, &in);
+    bool *keep = qs_xcalloc((size_t)m->n_var, sizeof(*keep));
+    keep[qs_model_find_var(m, 0, "c")] = true;
+    const struct qs_fast_options opt = {.keep = keep};
+    assert_int_equal(qs_fast_new(&cx, m, &in, 1, &opt, &f), QS_OK);
+    check_steps(&g, f);
+    free(keep);
+    free(in.data);
+    qs_fast_free(f);
+    qs_model_unref(m);
 }
 
 static void
@@ -284,10 +398,17 @@ static struct graph graphs[] = {
 int
 main(void)
 {
-    struct CMUnitTest tests[QS_LEN(graphs)];
+    enum { N = QS_LEN(graphs) };
+    struct CMUnitTest tests[2 * N + 1];
+    char name[N][128];
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    for (size_t i = 0; i < QS_LEN(graphs); i++)
+    for (size_t i = 0; i < N; i++) {
+        snprintf(name[i], sizeof(name[i]), "kept: %s", graphs[i].fact);
         tests[i] = (struct CMUnitTest){
             .name = graphs[i].fact, .test_func = check_graph, .initial_state = &graphs[i]};
-    return _cmocka_run_group_tests("fast", tests, QS_LEN(graphs), NULL, NULL);
+        tests[N + i] = (struct CMUnitTest){
+            .name = name[i], .test_func = check_kept, .initial_state = &graphs[i]};
+    }
+    tests[2 * N] = (struct CMUnitTest)cmocka_unit_test(a_kept_variable_ends_a_fusion);
+    return _cmocka_run_group_tests("fast", tests, QS_LEN(tests), NULL, NULL);
 }
