@@ -13,7 +13,8 @@ src/data     base/ model/ io/ data/
 src/engine   base/ model/ kernels/ engine/
 passes       base/ model/ passes/
 db           base/ model/ db/
-src/app      base/ model/ kernels/ ops/ io/ engine/ data/ passes/ db/ app/
+src/fit      base/ model/ kernels/ ops/ fit/
+src/app      base/ model/ kernels/ ops/ io/ engine/ fit/ data/ passes/ db/ app/
 src/cmd      base/ model/ app/ passes/decide.h kernels/cpu.h kernels/kernel.h kernels/selftest.h cmd/
 ui           base/ model/ app/ passes/decide.h cmd/cmd.h ui/
 src/main.c   base/ cmd/

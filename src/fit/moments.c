@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fit/moments.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "kernels/gemm.h"
+#include "ops/ops.h"
+
+static bool
+is_conv(const struct qs_node *node)
+{
+    return strcmp(node->type, "conv2d") == 0 || strcmp(node->type, "depthwise_conv2d") == 0;
+}
+
+static bool
+is_product(const struct qs_node *node)
+{
+    return strcmp(node->type, "mul") == 0 || strcmp(node->type, "matmul") == 0 ||
+           strcmp(node->type, "matmul_v2") == 0;
+}
+
+int32_t
+qs_moments_input(const struct qs_node *node)
+{
+    return qs_node_input(node, is_conv(node) ? "Input" : "X", 0);
+}
+
+int32_t
+qs_moments_weight_var(const struct qs_node *node)
+{
+    return qs_node_input(node, is_conv(node) ? "Filter" : "Y", 0);
+}
+
+/* Whether the rows of the stored weight are outputs. */
+static bool
+rows_first(const struct qs_node *node)
+{
+    return is_conv(node) || qs_attr_int(node, "trans_y", 0) || qs_attr_int(node, "transpose_Y", 0);
+}
+
+static enum qs_err
+not_here(struct qs_ctx *cx, const struct qs_node *node)
+{
+    return qs_fail(cx, QS_ERR_UNSUPPORTED, _("no moments of '%s' in this form"), node->type);
+}
+
+static enum qs_err
+measure_conv(struct qs_ctx *cx, struct qs_moments *s, const struct qs_tensor *t)
+{
+    s->groups = qs_attr_int(s->node, "groups", 1);
+    if (t->n_dims != 4 || s->groups < 1 || t->dims[0] % s->groups != 0 ||
+        strcmp(qs_attr_str(s->node, "data_format", "NCHW"), "NHWC") == 0)
+        return not_here(cx, s->node);
+    s->rows = t->dims[0];
+    s->k = t->dims[1] * t->dims[2] * t->dims[3];
+    return QS_OK;
+}
+
+static enum qs_err
+measure_product(struct qs_ctx *cx, struct qs_moments *s, const struct qs_tensor *t)
+{
+    const bool turned =
+        qs_attr_int(s->node, "trans_x", 0) || qs_attr_int(s->node, "transpose_X", 0);
+    if (t->n_dims != 2 || turned || qs_attr_int(s->node, "y_num_col_dims", 1) != 1)
+        return not_here(cx, s->node);
+    s->groups = 1;
+    s->rows = t->dims[rows_first(s->node) ? 0 : 1];
+    s->k = t->dims[rows_first(s->node) ? 1 : 0];
+    return QS_OK;
+}
+
+enum qs_err
+qs_moments_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_node *node, bool second,
+               struct qs_moments **out)
+{
+    struct qs_moments s = {.m = m, .node = node};
+    const bool known = is_conv(node) || is_product(node);
+    const int32_t w = known ? qs_moments_weight_var(node) : -1;
+    const struct qs_tensor *t = w >= 0 ? m->var[w].data : NULL;
+    enum qs_err err = QS_OK;
+    if (!t || t->dtype != QS_DTYPE_float32)
+        return not_here(cx, node);
+    err = is_conv(node) ? measure_conv(cx, &s, t) : measure_product(cx, &s, t);
+    if (err)
+        return err;
+    if (s.k < 1 || s.k > 1 << 15 || s.groups > 1 << 20)
+        return not_here(cx, node);
+    s.h = second ? calloc((size_t)(s.groups * s.k), (size_t)s.k * sizeof(*s.h)) : NULL;
+    if (second && !s.h)
+        return qs_fail(cx, QS_ERR_MEMORY, _("out of memory: moments of %lld x %lld values"),
+                       (long long)s.k, (long long)s.k);
+    s.sum = qs_xcalloc((size_t)(s.groups * s.k), sizeof(*s.sum));
+    *out = qs_xmalloc(sizeof(s));
+    **out = s;
+    return QS_OK;
+}
+
+void
+qs_moments_free(struct qs_moments *s)
+{
+    if (!s)
+        return;
+    free(s->h);
+    free(s->sum);
+    free(s);
+}
+
+int64_t
+qs_moments_bytes(const struct qs_moments *s)
+{
+    const int64_t columns = s->groups * s->k;
+    return columns * (int64_t)sizeof(double) + (s->h ? columns * s->k * (int64_t)sizeof(float) : 0);
+}
+
+int64_t
+qs_moments_at(const struct qs_moments *s, const struct qs_tensor *t, int64_t row, int64_t i)
+{
+    return rows_first(s->node) ? row * s->k + i : i * t->dims[1] + row;
+}
+
+enum qs_err
+qs_moments_weight(struct qs_ctx *cx, const struct qs_moments *s, const struct qs_tensor *t,
+                  float **w)
+{
+    const uint8_t *from = t->buf->data + t->offset;
+    *w = NULL;
+    if (t->dtype != QS_DTYPE_float32 || t->n != s->rows * s->k)
+        return not_here(cx, s->node);
+    *w = qs_xcalloc((size_t)t->n + 1, sizeof(**w));
+    for (int64_t r = 0; r < s->rows; r++)
+        for (int64_t i = 0; i < s->k; i++)
+            memcpy(&(*w)[r * s->k + i], from + (size_t)qs_moments_at(s, t, r, i) * sizeof(float),
+                   sizeof(float));
+    return QS_OK;
+}
+
+/* ---- gathering ---- */
+
+/* What lies under n positions of one sample: x[n][groups * k]. */
+struct gather {
+    const struct qs_moments *s;
+    const float *from; /* the sample */
+    float *x;
+    int64_t n, of; /* positions taken, and there are */
+    /* convolutions */
+    int64_t h, w, oh, ow;
+    struct qs_window win[2];
+};
+
+static void
+gather_position(const struct gather *g, int64_t position, float *x)
+{
+    const struct qs_window *v = &g->win[0], *u = &g->win[1];
+    const int64_t y0 = position / g->ow * v->stride - v->pad_before;
+    const int64_t x0 = position % g->ow * u->stride - u->pad_before;
+    const int64_t taps = v->kernel * u->kernel, channels = g->s->groups * g->s->k / taps;
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t t = 0; t < taps; t++, x++) {
+            const int64_t iy = y0 + t / u->kernel * v->dilation;
+            const int64_t ix = x0 + t % u->kernel * u->dilation;
+            const bool inside = iy >= 0 && iy < g->h && ix >= 0 && ix < g->w;
+            *x = inside ? g->from[(c * g->h + iy) * g->w + ix] : 0;
+        }
+}
+
+static void
+gather(const struct gather *g)
+{
+    const int64_t width = g->s->groups * g->s->k;
+    for (int64_t i = 0; i < g->n; i++) {
+        const int64_t position = g->of <= g->n ? i : i * g->of / g->n;
+        if (is_conv(g->s->node))
+            gather_position(g, position, g->x + i * width);
+        else
+            memcpy(g->x + i * width, g->from + position * width, (size_t)width * sizeof(float));
+    }
+}
+
+static enum qs_err
+add_group(struct qs_ctx *cx, void *arg, int64_t group)
+{
+    const struct gather *g = arg;
+    const struct qs_moments *s = g->s;
+    const int64_t width = s->groups * s->k;
+    const float *x = g->x + group * s->k;
+    (void)cx;
+    for (int64_t i = 0; i < g->n; i++)
+        for (int64_t j = 0; j < s->k; j++)
+            s->sum[group * s->k + j] += (double)x[i * width + j];
+    if (s->h)
+        qk_sgemm(s->k, s->k, g->n, 1, (struct qk_matrix){x, width, 1},
+                 (struct qk_matrix){x, width, 0}, 1, s->h + group * s->k * s->k, s->k);
+    return QS_OK;
+}
+
+/* Sets what depends on the shape of the input; n: samples, `size`: floats of one. */
+static enum qs_err
+plan_gather(struct qs_ctx *cx, const struct qs_value *x, struct gather *g, int64_t *n,
+            int64_t *size)
+{
+    const struct qs_moments *s = g->s;
+    if (!is_conv(s->node)) {
+        *n = 1;
+        *size = x->count;
+        g->of = s->k > 0 ? x->count / s->k : 0;
+        return g->of * s->k == x->count ? QS_OK : not_here(cx, s->node);
+    }
+    const struct qs_tensor *t = s->m->var[qs_moments_weight_var(s->node)].data;
+    const struct qs_infer in = {.cx = cx, .model = s->m, .node = s->node};
+    if (x->n != 4 || x->d[1] != t->dims[1] * s->groups)
+        return not_here(cx, s->node);
+    g->h = x->d[2];
+    g->w = x->d[3];
+    enum qs_err err = qs_window_attrs(&in, &t->dims[2], &x->d[2], g->win);
+    if (!err)
+        err = qs_window_out(&in, &g->win[0], g->h, false, &g->oh);
+    if (!err)
+        err = qs_window_out(&in, &g->win[1], g->w, false, &g->ow);
+    *n = x->d[0];
+    *size = x->d[1] * g->h * g->w;
+    g->of = g->oh * g->ow;
+    return err;
+}
+
+enum qs_err
+qs_moments_add(struct qs_ctx *cx, struct qs_moments *s, const struct qs_value *x)
+{
+    struct gather g = {.s = s};
+    int64_t samples = 0, size = 0;
+    if (x->dtype != QS_DTYPE_float32 || x->count == 0)
+        return QS_OK;
+    enum qs_err err = plan_gather(cx, x, &g, &samples, &size);
+    if (err)
+        return err;
+    g.n = g.of < QS_MOMENTS_POSITIONS ? g.of : QS_MOMENTS_POSITIONS;
+    g.x = malloc((size_t)(g.n * s->groups * s->k) * sizeof(*g.x) + 1);
+    if (!g.x)
+        return qs_fail(cx, QS_ERR_MEMORY, "%s", _("out of memory"));
+    for (int64_t i = 0; i < samples && !err; i++) {
+        g.from = x->f32 + i * size;
+        gather(&g);
+        err = qs_parallel_for(cx, s->groups, add_group, &g);
+        s->n += g.n;
+    }
+    free(g.x);
+    return err;
+}
