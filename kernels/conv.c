@@ -74,6 +74,14 @@ qk_winograd_filter(int m, const double *g, double *u)
         }
 }
 
+struct qk_round
+qk_round_of(float threshold, int bits)
+{
+    const float most = (float)((1 << (bits - 1)) - 1);
+    const float inverse = threshold <= 1e-30F ? 1.0F / (threshold + 1e-6F) : 1.0F / threshold;
+    return (struct qk_round){most * inverse, most, threshold};
+}
+
 #define ROW(name) extern const struct qk_conv qk_conv_##name;
 #if defined(__x86_64__)
 #define ROW_X86(name) ROW(name)

@@ -105,6 +105,12 @@ struct qk_bilinear_args {
     int ow;
 };
 
+/* Rounding to the grid of quantize_linear and back, R = 2^(bits-1) - 1, T the threshold, all in
+ * single precision: q = clamp(x * (R * (1 / T)), -R - 1, R) to nearest, ties to even; q * T / R. */
+struct qk_round {
+    float by, most, threshold;
+};
+
 enum qk_binary { QK_ADD, QK_SUB, QK_MUL, QK_DIV, QK_MAX, QK_MIN };
 
 struct qk_conv {
@@ -133,6 +139,9 @@ struct qk_conv {
     /* z = post(x * scale + shift), scale and shift of one block [lanes], n pixels. */
     void (*affine)(const struct qk_post *post, int64_t n, const float *x, const float *scale,
                    const float *shift, float *z);
+    /* n floats, any number of them and anywhere; the same on every instruction set. 0 stays 0, a
+     * NaN too. */
+    void (*round)(const struct qk_round *r, int64_t n, const float *x, float *y);
     /* y[i] = x[i], i < n pixels, each `repeat` times (nearest upsampling of a row). */
     void (*repeat)(int64_t n, int repeat, const float *x, float *y);
     /* One row: channels c0 .. (c of them, at most lanes) of planes that are `plane` floats apart,
@@ -162,6 +171,9 @@ struct qk_pack {
     const double *scale; /* [oc] or NULL */
 };
 void qk_conv_pack(const struct qk_pack *p, float *out);
+
+/* bits: 2 to 16. 1 / T is 1 / (T + 1e-6) where T <= 1e-30, as in Paddle. */
+struct qk_round qk_round_of(float threshold, int bits);
 
 /* One filter g[3][3] at the (m + 2)^2 points: G g G^T, row by row. */
 void qk_winograd_filter(int m, const double *g, double *u);

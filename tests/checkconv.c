@@ -569,6 +569,35 @@ check_binary(const struct qk_conv *k, char *why)
     return ok;
 }
 
+/* Ties, ends of the range, NaN, and what a value between comes to. */
+static bool
+check_round(const struct qk_conv *k, char *why)
+{
+    static const float ties[] = {0,    0.5f,   1.5f, -0.5f, -2.5f,   200,
+                                 -200, 127.4f, -128, NAN,   INFINITY};
+    static const float even[] = {0, 0, 2, 0, -2, 127, -128, 127, -128, NAN, 127};
+    enum { TIES = sizeof(ties) / sizeof(*ties), N = 1000 };
+    const struct qk_round one = qk_round_of(127, 8), r16 = qk_round_of(0.7f, 16);
+    float *x = random_floats(N + 1), *y = floats(N + 1), got[TIES];
+    bool ok = true;
+    k->round(&one, TIES, ties, got);
+    for (int i = 0; ok && i < TIES; i++)
+        ok = isnan(even[i]) ? isnan(got[i]) : near(got[i], even[i], 0, why, "tie", i);
+    for (int n = 1; ok && n <= N; n += n < 70 ? 1 : 31) {
+        y[n] = GUARD_VALUE;
+        k->round(&r16, n, x + 1, y);
+        for (int i = 0; ok && i < n; i++) {
+            const float v = x[1 + i] * (32767.0f * (1 / 0.7f));
+            const float q = rintf(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
+            ok = near(y[i], q * 0.7f / 32767, 0, why, "round", i);
+        }
+        ok = ok && near(y[n], GUARD_VALUE, 0, why, "guard", n);
+    }
+    free(x);
+    free(y);
+    return ok;
+}
+
 static bool
 check_pools(const struct qk_conv *k, char *why)
 {
@@ -726,6 +755,7 @@ static const struct {
     {"Winograd's convolution is exact up to 1e-5", check_winograd},
     {"activations are exact up to 4e-7", check_posts},
     {"elementwise operations round once", check_binary},
+    {"rounding to a grid is exact", check_round},
     {"pooling is exact up to rounding", check_pools},
     {"resizing is exact up to rounding", check_resize},
     {"layouts convert there and back", check_layout},

@@ -15,9 +15,8 @@ enum {
 /* ---- weights ---- */
 
 static struct qk_pack
-pack_of(const struct qs_fast *f, const struct step *s, const double *scale)
+pack_of(const struct qs_fast *f, const struct step *s, const void *w, const double *scale)
 {
-    const struct value *w = &f->value[s->w];
     struct qk_pack p = {.lanes = f->lanes,
                         .block = s->args.block,
                         .block_lanes = s->args.block_lanes,
@@ -25,7 +24,7 @@ pack_of(const struct qs_fast *f, const struct step *s, const double *scale)
                         .ic = s->ic,
                         .kh = s->kh,
                         .kw = s->kw,
-                        .w = w->param->buf->data + w->param->offset,
+                        .w = w,
                         .scale = scale};
     p.w_kw = 1;
     p.w_kh = s->kw;
@@ -39,30 +38,30 @@ pack_of(const struct qs_fast *f, const struct step *s, const double *scale)
 }
 
 static void
-pack_dense(const struct qs_fast *f, const struct step *s, float *out)
+pack_dense(const struct qs_fast *f, const struct step *s, const void *w, float *out)
 {
-    const struct qk_pack p = pack_of(f, s, s->scale);
+    const struct qk_pack p = pack_of(f, s, w, s->scale);
     qk_conv_pack(&p, out);
 }
 
 /* [block][kh][kw][lanes] */
 static void
-pack_depthwise(const struct qs_fast *f, const struct step *s, float *out)
+pack_depthwise(const struct qs_fast *f, const struct step *s, const void *w, float *out)
 {
     const int taps = s->kh * s->kw, lanes = f->lanes;
     for (int64_t c = 0; c < s->oc; c++)
         for (int t = 0; t < taps; t++)
             out[(c / lanes * taps + t) * lanes + c % lanes] =
-                (float)(qs_lower_param(&f->value[s->w], c * taps + t) * s->scale[c]);
+                (float)(qs_floats_at(w, c * taps + t) * s->scale[c]);
 }
 
 /* A 2x2 transposed convolution as 1x1 convolutions, one per tap: [tap][packed]. */
 static void
-pack_transposed(const struct qs_fast *f, const struct step *s, float *out)
+pack_transposed(const struct qs_fast *f, const struct step *s, const void *w, float *out)
 {
     const int64_t one = qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1);
     for (int t = 0; t < 4; t++) {
-        struct qk_pack p = pack_of(f, s, s->scale);
+        struct qk_pack p = pack_of(f, s, w, s->scale);
         p.kh = p.kw = 1;
         p.w = (const char *)p.w + t * sizeof(float);
         p.w_oc = 4;
@@ -73,9 +72,10 @@ pack_transposed(const struct qs_fast *f, const struct step *s, float *out)
 
 /* The same as one 1x1 convolution to 4 oc channels, when they fit into a block. */
 static void
-pack_shuffled(const struct qs_fast *f, const struct step *s, double *scale, float *out)
+pack_shuffled(const struct qs_fast *f, const struct step *s, const void *w, float *out)
 {
-    struct qk_pack p = pack_of(f, s, scale);
+    double scale[4 * QK_CONV_LANES_MOST];
+    struct qk_pack p = pack_of(f, s, w, scale);
     for (int64_t i = 0; i < 4 * s->oc; i++)
         scale[i] = s->scale[i / 4];
     p.kh = p.kw = 1;
@@ -91,39 +91,57 @@ shuffles(const struct qs_fast *f, const struct step *s)
     return s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN;
 }
 
+int64_t
+qs_fast_packed(const struct qs_fast *f, const struct step *s)
+{
+    const int lanes = f->lanes;
+    if (s->winograd)
+        return qs_winograd_packed(f, s);
+    if (s->kind == STEP_DEPTHWISE)
+        return (s->oc + lanes - 1) / lanes * lanes * s->kh * s->kw;
+    return shuffles(f, s) ? qk_conv_packed(lanes, 4 * s->oc, s->ic, 1, 1)
+                          : qk_conv_packed(lanes, s->oc, s->ic, s->kh, s->kw);
+}
+
+enum qs_err
+qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s, const void *w,
+             float **out)
+{
+    const int64_t n = qs_fast_packed(f, s);
+    const enum qs_err err = qs_floats_new(cx, n, out);
+    if (err)
+        return err;
+    if (s->winograd)
+        return qs_winograd_pack(cx, f, s, w, *out);
+    memset(*out, 0, (size_t)n * sizeof(**out));
+    if (shuffles(f, s))
+        pack_shuffled(f, s, w, *out);
+    else if (s->kind == STEP_DEPTHWISE)
+        pack_depthwise(f, s, w, *out);
+    else if (s->kind == STEP_TRANSPOSED)
+        pack_transposed(f, s, w, *out);
+    else
+        pack_dense(f, s, w, *out);
+    return QS_OK;
+}
+
 static enum qs_err
 pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
 {
     const int lanes = f->lanes;
     const int64_t oc = shuffles(f, s) ? 4 * s->oc : s->oc;
     const int64_t padded = (oc + lanes - 1) / lanes * lanes;
-    int64_t n = qk_conv_packed(lanes, s->oc, s->ic, s->kh, s->kw);
-    if (s->kind == STEP_DEPTHWISE)
-        n = padded * s->kh * s->kw;
-    if (shuffles(f, s))
-        n = qk_conv_packed(lanes, oc, s->ic, 1, 1);
-    enum qs_err err = qs_floats_new(cx, n, &s->packed);
+    const struct qs_tensor *t = f->value[s->w].param;
+    enum qs_err err = qs_fast_pack(cx, f, s, t->buf->data + t->offset, &s->packed);
     if (!err)
         err = qs_floats_new(cx, padded, &s->bias);
     if (err)
         return err;
-    s->packed_floats = n;
-    f->param_floats += n + padded;
-    memset(s->packed, 0, (size_t)n * sizeof(float));
+    s->packed_floats = qs_fast_packed(f, s);
+    f->param_floats += s->packed_floats + padded;
     memset(s->bias, 0, (size_t)padded * sizeof(float));
     for (int64_t i = 0; i < oc; i++)
         s->bias[i] = (float)s->shift[shuffles(f, s) ? i / 4 : i];
-    if (shuffles(f, s)) {
-        double scale[4 * QK_CONV_LANES_MOST];
-        pack_shuffled(f, s, scale, s->packed);
-    } else if (s->kind == STEP_DEPTHWISE) {
-        pack_depthwise(f, s, s->packed);
-    } else if (s->kind == STEP_TRANSPOSED) {
-        pack_transposed(f, s, s->packed);
-    } else {
-        pack_dense(f, s, s->packed);
-    }
-    const struct qs_tensor *t = f->value[s->w].param;
     qs_buf_advise(t->buf, t->offset, t->bytes, 0);
     return QS_OK;
 }

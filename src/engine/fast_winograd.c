@@ -91,42 +91,41 @@ qs_winograd_scratch(const struct qs_fast *f, struct step *s)
 
 /* All filters at all points: [point][oc][ic]. */
 static void
-transform_filters(const struct qs_fast *f, const struct step *s, float *out)
+transform_filters(const struct step *s, const void *w, float *out)
 {
     const int points = points_of(s);
     const int64_t n = s->oc * s->ic;
     double g[TAPS], u[36];
     for (int64_t i = 0; i < n; i++) {
         for (int t = 0; t < TAPS; t++)
-            g[t] = qs_lower_param(&f->value[s->w], i * TAPS + t) * s->scale[i / s->ic];
+            g[t] = qs_floats_at(w, i * TAPS + t) * s->scale[i / s->ic];
         qk_winograd_filter(s->winograd, g, u);
         for (int p = 0; p < points; p++)
             out[p * n + i] = (float)u[p];
     }
 }
 
-enum qs_err
-qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
+int64_t
+qs_winograd_packed(const struct qs_fast *f, const struct step *s)
 {
-    const struct value *x = &f->value[s->x];
+    return points_of(s) * qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1);
+}
+
+enum qs_err
+qs_winograd_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s, const void *w,
+                 float *out)
+{
     const int points = points_of(s);
     const int64_t one = qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1), n = s->oc * s->ic;
-    const int64_t bias = padded(f, s->oc);
-    float *plain = NULL;
-    enum qs_err err = qs_floats_new(cx, points * n, &plain);
-    if (!err)
-        err = qs_floats_new(cx, points * one, &s->packed);
-    if (!err)
-        err = qs_floats_new(cx, 2 * bias, &s->bias); /* the second half: zeros */
-    if (err) {
-        free(plain);
+    float *plain;
+    const enum qs_err err = qs_floats_new(cx, points * n, &plain);
+    if (err)
         return err;
-    }
-    transform_filters(f, s, plain);
+    transform_filters(s, w, plain);
     for (int p = 0; p < points; p++) {
         const struct qk_pack pack = {.lanes = f->lanes,
                                      .block = f->lanes,
-                                     .block_lanes = x->lanes,
+                                     .block_lanes = f->value[s->x].lanes,
                                      .oc = s->oc,
                                      .ic = s->ic,
                                      .kh = 1,
@@ -134,14 +133,27 @@ qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
                                      .w = plain + p * n,
                                      .w_oc = s->ic,
                                      .w_ic = 1};
-        qk_conv_pack(&pack, s->packed + p * one);
+        qk_conv_pack(&pack, out + p * one);
     }
     free(plain);
+    return QS_OK;
+}
+
+enum qs_err
+qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
+{
+    const struct qs_tensor *t = f->value[s->w].param;
+    const int64_t bias = padded(f, s->oc);
+    enum qs_err err = qs_fast_pack(cx, f, s, t->buf->data + t->offset, &s->packed);
+    if (!err)
+        err = qs_floats_new(cx, 2 * bias, &s->bias); /* the second half: zeros */
+    if (err)
+        return err;
     memset(s->bias, 0, (size_t)(2 * bias) * sizeof(float));
     for (int64_t i = 0; i < s->oc; i++)
         s->bias[i] = (float)s->shift[i];
-    f->param_floats += points * one + 2 * bias;
-    s->packed_floats = one;
+    s->packed_floats = qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1);
+    f->param_floats += qs_winograd_packed(f, s) + 2 * bias;
     return QS_OK;
 }
 

@@ -36,11 +36,17 @@ qs_lower_step(struct qs_fast *f, enum kind kind)
 }
 
 double
-qs_lower_param(const struct value *v, int64_t i)
+qs_floats_at(const void *p, int64_t i)
 {
     float x;
-    memcpy(&x, v->param->buf->data + v->param->offset + (size_t)i * sizeof(x), sizeof(x));
+    memcpy(&x, (const char *)p + (size_t)i * sizeof(x), sizeof(x));
     return (double)x;
+}
+
+double
+qs_lower_param(const struct value *v, int64_t i)
+{
+    return qs_floats_at(v->param->buf->data + v->param->offset, i);
 }
 
 /* ---- values ---- */

@@ -138,7 +138,8 @@ struct step *qs_lower_step(struct qs_fast *f, enum kind kind);
 int qs_lower_value_of(struct qs_fast *f, int32_t var);
 /* A new value for an output of the step that was added last. */
 int qs_lower_output(struct qs_fast *f, const struct qs_node *node, const char *slot, int i);
-/* Element i of a constant of floats. */
+/* Element i of floats that may be unaligned; of a constant. */
+double qs_floats_at(const void *p, int64_t i);
 double qs_lower_param(const struct value *v, int64_t i);
 /* fuse.c */
 void qs_fuse(struct qs_fast *f);
@@ -166,9 +167,16 @@ void qs_image_to_plain(struct qs_fast *f, const struct value *x, float *out);
 /* fast_conv.c */
 enum qs_err qs_fast_prepare_conv(struct qs_ctx *cx, struct qs_fast *f,
                                  struct step *s) QS_MUST_CHECK;
+/* The weight w of the step (in its own layout) as its kernel reads it; *out is the caller's. */
+enum qs_err qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s,
+                         const void *w, float **out) QS_MUST_CHECK;
+int64_t qs_fast_packed(const struct qs_fast *f, const struct step *s); /* floats */
 /* fast_winograd.c */
 void qs_winograd_choose(const struct qs_fast *f, struct step *s);     /* sets s->winograd */
 int64_t qs_winograd_scratch(const struct qs_fast *f, struct step *s); /* floats */
+enum qs_err qs_winograd_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s,
+                             const void *w, float *out) QS_MUST_CHECK;
+int64_t qs_winograd_packed(const struct qs_fast *f, const struct step *s); /* floats */
 enum qs_err qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 void qs_winograd_run(struct qs_fast *f, struct step *s);
 /* fast_rnn.c */
