@@ -231,21 +231,25 @@ enum qs_err qs_app_propose(struct qs_ctx *cx, const struct qs_opened *o, const s
                            struct qs_proposal *out) QS_MUST_CHECK;
 void qs_proposal_release(struct qs_proposal *p);
 
-/* Runs of one model as points of two quantities: "bytes", "seconds", or a metric. */
+/* Runs of one model as points of two quantities: "bytes" (of the written model), "seconds" (of the
+ * run), or a metric. */
 struct qs_pareto_point {
-    int64_t run;
+    int64_t run; /* that wrote the model; of the model itself: its newest evaluation */
     double x, y;
-    bool on_front;
-    char *label; /* method, bits, tag */
+    bool on_front; /* no other point is better in one and at least as good in the other */
+    char *label;   /* method, bits, tag; "float" for the model itself */
 };
 struct qs_pareto {
     struct qs_pareto_point *point; /* by rising x */
     int n;
     bool x_less, y_less; /* less is better */
     char x[32], y[32];
+    char *model; /* its path */
 };
 /* `model`: digest or path, NULL: the model of the newest run; x, y NULL: bytes and the metric most
- * runs have. A metric belongs to the run that made the evaluated files. */
+ * runs have. A metric belongs to the run that wrote the evaluated model. Only evaluations on the
+ * same samples are compared: those that most runs have, the newest where that is undecided.
+ * QS_ERR_NOT_FOUND: no such model, or no run has both quantities. */
 enum qs_err qs_app_pareto(struct qs_ctx *cx, const char *db, const char *model, const char *x,
                           const char *y, struct qs_pareto *out) QS_MUST_CHECK;
 void qs_pareto_release(struct qs_pareto *p);
