@@ -11,7 +11,8 @@
 #include "model/graph.h"
 
 /* An activation whose value is rounded where quantized operators read it. Also the output of an
- * operator with `observed` set, where the program only records the range. */
+ * operator with `observed` set, where the program only records the range. A variable has more than
+ * one entry only when the program rounds it in different ways. */
 struct qs_quant_act {
     int32_t var;
     int bits;
@@ -29,12 +30,16 @@ struct qs_quant_weight {
     double *threshold; /* [n_scales], T per channel: w = q * T / R */
     struct qs_buf *q;  /* int8 (bits <= 8) or int16, in the layout of the weight */
 };
-/* A node that computes on rounded inputs. */
+/* A node that computes on rounded inputs. Any operator may: those with weights, pool2d, concat,
+ * also fetch. */
 struct qs_quant_node {
     int32_t node;   /* of block 0 of the float graph */
     int32_t act;    /* index of its first rounded activation in act[]; -1: weight only */
     int32_t act2;   /* second rounded activation (matmul of two, elementwise_add); -1 */
     int32_t weight; /* index in weight[]; -1: none */
+    /* Every rounded activation that it reads, in the order of its inputs. */
+    int32_t *all; /* [n_all] indices in act[] */
+    int n_all;
 };
 struct qs_static_notes {
     struct qs_quant_act *act;
@@ -46,10 +51,18 @@ struct qs_static_notes {
 };
 
 /* Takes quantization operators out of m (a clone of the caller's), making weights float again, and
- * notes them. A model without any is left as it is, with empty notes. QS_ERR_FORMAT names what is
- * inconsistent (scales that do not fit a weight, ...). */
+ * notes them; attributes that only describe quantization go too. A model without any is left as it
+ * is, with empty notes. Quantization that has no place in the notes stays in the graph, which
+ * computes what it did: scales that the program finds while it runs, a value rounded twice with
+ * different scales, operators of sub-blocks. QS_ERR_FORMAT names what is inconsistent (scales that
+ * do not fit a weight, weights that are no integers ...). `out` is released by the caller in any
+ * case. */
 enum qs_err qs_static_take_apart(struct qs_ctx *cx, struct qs_model *m,
                                  struct qs_static_notes *out) QS_MUST_CHECK;
 void qs_static_notes_release(struct qs_static_notes *n);
+
+/* Entries of the notes; -1: none. */
+int qs_static_find_node(const struct qs_static_notes *n, int32_t node);
+int qs_static_find_weight(const struct qs_static_notes *n, int32_t var);
 
 #endif
