@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 #include "model/text.h"
-#include "passes/static_notes.h"
+#include "passes/take_apart.h"
 
 /* Programs as lines of text:
  *     var NAME d,d            a tensor

@@ -4,7 +4,7 @@
  * alias of the variable behind it, so names that are written twice cost nothing: an alias holds
  * from its write to the next. An operator that is kept reads the variables behind its aliases.
  */
-#include "passes/static_notes.h"
+#include "passes/take_apart.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -1058,42 +1058,4 @@ qs_static_take_apart(struct qs_ctx *cx, struct qs_model *m, struct qs_static_not
         err = walk(&a);
     finish(&a);
     return err;
-}
-
-void
-qs_static_notes_release(struct qs_static_notes *n)
-{
-    for (int i = 0; i < n->n_weight; i++) {
-        free(n->weight[i].threshold);
-        qs_buf_unref(n->weight[i].q);
-    }
-    for (int i = 0; i < n->n_node; i++)
-        free(n->node[i].all);
-    free(n->act);
-    free(n->weight);
-    free(n->node);
-    *n = (struct qs_static_notes){0};
-}
-
-int
-qs_static_find_node(const struct qs_static_notes *n, int32_t node)
-{
-    int lo = 0, hi = n->n_node;
-    while (lo < hi) {
-        const int mid = lo + (hi - lo) / 2;
-        if (n->node[mid].node < node)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < n->n_node && n->node[lo].node == node ? lo : -1;
-}
-
-int
-qs_static_find_weight(const struct qs_static_notes *n, int32_t var)
-{
-    for (int i = 0; i < n->n_weight; i++)
-        if (n->weight[i].var == var)
-            return i;
-    return -1;
 }

@@ -3,10 +3,11 @@
  * A statically quantized model taken apart: the float graph, and beside it what is quantized how.
  * Both of Paddle's formats (quantize_linear/dequantize_linear, fake_quantize_*), exports of
  * quantization-aware training, and integers of method dynamic are read into the same notes; the
- * writers of both formats and the integer engine start from these notes.
+ * writers of both formats and the integer engine start from these notes. passes/take_apart.h makes
+ * them.
  */
-#ifndef QS_PASSES_STATIC_NOTES_H
-#define QS_PASSES_STATIC_NOTES_H
+#ifndef QS_MODEL_STATIC_NOTES_H
+#define QS_MODEL_STATIC_NOTES_H
 
 #include "model/graph.h"
 
@@ -50,15 +51,6 @@ struct qs_static_notes {
     int n_node;
 };
 
-/* Takes quantization operators out of m (a clone of the caller's), making weights float again, and
- * notes them; attributes that only describe quantization go too. A model without any is left as it
- * is, with empty notes. Quantization that has no place in the notes stays in the graph, which
- * computes what it did: scales that the program finds while it runs, a value rounded twice with
- * different scales, operators of sub-blocks. QS_ERR_FORMAT names what is inconsistent (scales that
- * do not fit a weight, weights that are no integers ...). `out` is released by the caller in any
- * case. */
-enum qs_err qs_static_take_apart(struct qs_ctx *cx, struct qs_model *m,
-                                 struct qs_static_notes *out) QS_MUST_CHECK;
 void qs_static_notes_release(struct qs_static_notes *n);
 
 /* Entries of the notes; -1: none. */
