@@ -181,7 +181,7 @@ run_fast(struct qs_ctx *cx, struct qs_engine *e, const struct qs_value *in,
     if (!p->fast)
         err = make_plan(cx, e, p, in);
     e->last = p->fast;
-    return err ? err : qs_fast_run(cx, p->fast, in, e->n_in, e->keep ? watch : NULL);
+    return err ? err : qs_fast_run(cx, p->fast, in, e->n_in, watch);
 }
 
 static bool
