@@ -160,22 +160,38 @@ check_inputs(struct qs_ctx *cx, const struct qs_fast *f, const struct qs_value *
     return QS_OK;
 }
 
-enum qs_err
-qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n,
-            const struct qs_watch *watch)
+/* What a probe has of an input is a copy: it can be run from again. */
+static void
+take_input(const struct qs_fast *f, struct value *v, const struct qs_value *in)
 {
-    int at = 0;
-    enum qs_err err = check_inputs(cx, f, in, n);
+    if (!f->probe)
+        v->data = in->f32;
+    else if (v->data)
+        memcpy(v->data, in->data, (size_t)v->count * (size_t)qs_dtype_bytes(v->dtype));
+}
+
+enum qs_err
+qs_fast_begin(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n,
+              const struct qs_watch *watch)
+{
+    const enum qs_err err = check_inputs(cx, f, in, n);
     if (err)
         return err;
+    for (int i = 0; i < n; i++)
+        take_input(f, &f->value[f->in_value[i]], &in[i]);
+    f->cx = cx;
+    f->next_kept = 0;
+    return watch ? qs_keep_show(cx, f, watch, -1) : QS_OK;
+}
+
+enum qs_err
+qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to, const struct qs_watch *watch)
+{
+    enum qs_err err = QS_OK;
+    double before = seconds_now();
     f->cx = cx;
     f->err = QS_OK;
-    for (int i = 0; i < n; i++)
-        f->value[f->in_value[i]].data = in[i].f32;
-    if (watch)
-        err = qs_keep_show(cx, f, watch, -1, &at);
-    double before = seconds_now();
-    for (int i = 0; i < f->n_step && !err; i++) {
+    for (int i = from; i < to && !err; i++) {
         struct step *s = &f->step[i];
         if (s->y >= 0)
             clear_halo(f, s->y);
@@ -183,11 +199,27 @@ qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int
         s->seconds = seconds_now() - before;
         err = f->err ? f->err : qs_check_cancel(cx);
         if (watch && !err)
-            err = qs_keep_show(cx, f, watch, i, &at);
+            err = qs_keep_show(cx, f, watch, i);
         before = seconds_now();
     }
+    return err;
+}
+
+void
+qs_fast_end(struct qs_fast *f)
+{
     for (int i = 0; i < f->n_out; i++)
         f->out[i] = qs_fast_plain_value(&f->value[f->out_value[i]]);
+}
+
+enum qs_err
+qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n,
+            const struct qs_watch *watch)
+{
+    enum qs_err err = qs_fast_begin(cx, f, in, n, watch);
+    if (!err)
+        err = qs_fast_steps(cx, f, 0, f->n_step, watch);
+    qs_fast_end(f);
     return err;
 }
 
@@ -265,7 +297,7 @@ add_scratch(struct qs_fast *f)
         const int id = qs_lower_value(f);
         f->step[i].scratch = id;
         f->value[id].floats = floats;
-        if (s->kind == STEP_DENSE)
+        if (s->kind == STEP_DENSE && !f->probe)
             leave_padded(f, &f->step[i]);
     }
 }
@@ -337,15 +369,17 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
 }
 
 enum qs_err
-qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
-            const struct qs_fast_options *opt, struct qs_fast **out)
+qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
+             const struct qs_fast_options *opt, bool probe, struct qs_fast **out)
 {
     struct qs_fast *f = qs_xcalloc(1, sizeof(*f));
     const size_t n_var = (size_t)m->n_var + 1;
+    atomic_init(&f->refs, 1);
     f->m = m;
+    f->probe = probe;
     f->k = qk_conv();
     f->lanes = f->k->lanes;
-    f->team = qs_team_new(cx->threads);
+    f->team = qs_team_new(probe ? 1 : cx->threads);
     f->keep = opt ? opt->keep : NULL;
     f->scalars_are_1d = qs_infer_scalars_are_1d(m);
     qs_arena_init(&f->arena);
@@ -375,11 +409,58 @@ qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *
     return QS_OK;
 }
 
-void
-qs_fast_free(struct qs_fast *f)
+enum qs_err
+qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
+            const struct qs_fast_options *opt, struct qs_fast **out)
 {
-    if (!f)
-        return;
+    return qs_fast_plan(cx, m, in, n, opt, false, out);
+}
+
+static void *
+copied(struct qs_fast *f, const void *p, int n, size_t size)
+{
+    return qs_arena_memdup(&f->arena, p, (size_t)n * size);
+}
+
+enum qs_err
+qs_fast_share(struct qs_ctx *cx, const struct qs_fast *f, struct qs_fast **out)
+{
+    struct qs_fast *s = qs_xcalloc(1, sizeof(*s));
+    s->root = f->root ? f->root : (struct qs_fast *)(uintptr_t)f;
+    atomic_fetch_add(&s->root->refs, 1);
+    qs_arena_init(&s->arena);
+    s->m = f->m;
+    s->k = f->k;
+    s->lanes = f->lanes;
+    s->team = qs_team_new(1);
+    s->value = copied(s, f->value, f->n_value, sizeof(*f->value));
+    s->n_value = f->n_value;
+    s->step = copied(s, f->step, f->n_step, sizeof(*f->step));
+    s->n_step = f->n_step;
+    for (int i = 0; i < s->n_step; i++)
+        s->step[i].rnn = qs_rnn_share(&s->arena, f->step[i].rnn);
+    s->n_in = f->n_in;
+    s->n_out = f->n_out;
+    s->in_value = f->in_value;
+    s->out_value = f->out_value;
+    s->out = qs_arena_calloc(&s->arena, (size_t)f->n_out + 1, sizeof(*s->out));
+    s->var = qs_arena_calloc(&s->arena, (size_t)f->m->n_var + 1, sizeof(*s->var));
+    s->memory_floats = f->memory_floats;
+    s->param_floats = f->param_floats;
+    s->scalars_are_1d = f->scalars_are_1d;
+    s->probe = f->probe;
+    const enum qs_err err = qs_layout_bind(cx, s);
+    if (err) {
+        qs_fast_free(s);
+        return err;
+    }
+    *out = s;
+    return QS_OK;
+}
+
+static void
+free_root(struct qs_fast *f)
+{
     for (int i = 0; i < f->n_step; i++) {
         free(f->step[i].packed);
         free(f->step[i].bias);
@@ -387,12 +468,26 @@ qs_fast_free(struct qs_fast *f)
     }
     for (int i = 0; i < f->n_value; i++)
         free(f->value[i].param_data);
-    free(f->memory);
-    free(f->shown);
     qs_shapes_free(f->shapes);
-    qs_team_free(f->team);
     qs_arena_release(&f->arena);
     free(f);
+}
+
+void
+qs_fast_free(struct qs_fast *f)
+{
+    if (!f)
+        return;
+    struct qs_fast *root = f->root ? f->root : f;
+    free(f->memory);
+    free(f->shown);
+    qs_team_free(f->team);
+    if (f != root) {
+        qs_arena_release(&f->arena);
+        free(f);
+    }
+    if (atomic_fetch_sub(&root->refs, 1) == 1)
+        free_root(root);
 }
 
 /* ---- reports ---- */

@@ -157,6 +157,12 @@ qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
     return err;
 }
 
+struct rnn *
+qs_rnn_share(struct qs_arena *a, const struct rnn *r)
+{
+    return r ? (void *)qs_arena_memdup(a, r, sizeof(*r)) : NULL;
+}
+
 void
 qs_rnn_free(struct rnn *r)
 {

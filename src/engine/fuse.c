@@ -140,7 +140,7 @@ qs_fuse(struct qs_fast *f)
     /* what nobody reads is not made */
     for (int i = f->n_step - 1; i >= 0; i--) {
         struct step *s = &f->step[i];
-        if (s->dead || s->kind == STEP_FORWARD || f->value[s->y].n_users > 0)
+        if (f->probe || s->dead || s->kind == STEP_FORWARD || f->value[s->y].n_users > 0)
             continue;
         s->dead = true;
         qs_fuse_count(f);

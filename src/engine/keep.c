@@ -47,11 +47,11 @@ qs_keep_prepare(struct qs_ctx *cx, struct qs_fast *f)
 }
 
 enum qs_err
-qs_keep_show(struct qs_ctx *cx, struct qs_fast *f, const struct qs_watch *watch, int step, int *at)
+qs_keep_show(struct qs_ctx *cx, struct qs_fast *f, const struct qs_watch *watch, int step)
 {
     enum qs_err err = QS_OK;
-    for (; *at < f->n_kept && f->kept[*at].step == step && !err; ++*at) {
-        const struct kept *k = &f->kept[*at];
+    while (f->next_kept < f->n_kept && f->kept[f->next_kept].step == step && !err) {
+        const struct kept *k = &f->kept[f->next_kept++];
         const struct value *v = &f->value[k->value];
         struct qs_value shown = qs_fast_plain_value(v);
         if (v->layout != PLAIN) {

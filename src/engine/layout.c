@@ -308,16 +308,19 @@ find_lives(struct qs_fast *f)
         struct use u = {f, f->kept[i].step};
         use_value(&u, &f->kept[i].value);
     }
+    for (int i = 0; i < f->n_in && f->probe; i++) {
+        struct use u = {f, 0};
+        use_value(&u, &f->in_value[i]);
+    }
     for (int i = 0; i < f->n_out; i++)
         f->value[root_of(f, f->out_value[i])].last = f->n_step;
 }
 
-static bool
-has_memory(const struct qs_fast *f, int id)
+bool
+qs_layout_has_memory(const struct qs_fast *f, const struct value *v)
 {
-    const struct value *v = &f->value[id];
-    return v->floats > 0 && v->first >= 0 && v->alias < 0 && v->part_of < 0 && v->input < 0 &&
-           !v->param;
+    return v->floats > 0 && v->first >= 0 && v->alias < 0 && v->part_of < 0 &&
+           (v->input < 0 || f->probe) && !v->param;
 }
 
 static bool
@@ -376,7 +379,7 @@ place_all(struct qs_fast *f)
     int *placed = qs_xcalloc((size_t)f->n_value + 1, sizeof(*placed));
     int n = 0;
     for (int i = 0; i < f->n_value; i++)
-        if (has_memory(f, i))
+        if (qs_layout_has_memory(f, &f->value[i]))
             order[n++] = (struct size){f->value[i].floats, i};
     qsort(order, (size_t)n, sizeof(*order), larger_first);
     for (int i = 0; i < n; i++)
@@ -392,8 +395,8 @@ place_all(struct qs_fast *f)
     free(placed);
 }
 
-static int64_t
-halo_offset(const struct value *v)
+int64_t
+qs_layout_halo(const struct value *v)
 {
     return v->layout == PLAIN ? 0 : v->halo_h * v->row + v->halo_w * v->pixel;
 }
@@ -410,17 +413,26 @@ qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f)
         if (f->value[root_of(f, f->out_value[i])].input >= 0 ||
             f->value[root_of(f, f->out_value[i])].param)
             return qs_fail(cx, QS_ERR_UNSUPPORTED, _("an output is an input or a constant"));
+    return qs_layout_bind(cx, f);
+}
+
+/* Aliases of inputs that the caller owns follow when they run. */
+enum qs_err
+qs_layout_bind(struct qs_ctx *cx, struct qs_fast *f)
+{
     const enum qs_err err = qs_floats_new(cx, f->memory_floats + ALIGN, &f->memory);
     if (err)
         return err;
     memset(f->memory, 0, (size_t)(f->memory_floats + ALIGN) * sizeof(float));
     for (int i = 0; i < f->n_value; i++) {
         struct value *v = &f->value[i];
-        const int root = root_of(f, i);
-        if (!has_memory(f, root) || v->alias >= 0)
+        const struct value *whole = &f->value[root_of(f, i)];
+        if (!qs_layout_has_memory(f, whole))
             continue;
-        const struct value *whole = &f->value[root];
-        v->data = f->memory + whole->offset + halo_offset(v) + v->part_block * v->block;
+        v->data = f->memory + whole->offset;
+        if (v->alias >= 0)
+            continue; /* dense: what it is an alias of has no halo */
+        v->data += qs_layout_halo(v) + v->part_block * v->block;
         v->halo_shared = whole->halo_shared;
     }
     return QS_OK;

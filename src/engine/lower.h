@@ -11,9 +11,11 @@
 #ifndef QS_ENGINE_LOWER_H
 #define QS_ENGINE_LOWER_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/team.h"
-#include "engine/exec.h"
+#include "engine/fast.h"
 #include "kernels/conv.h"
 #include "model/infer.h"
 #include "model/step.h"
@@ -119,7 +121,8 @@ struct qs_fast {
     const bool *keep; /* [n_var] or NULL; lowering */
     struct kept *kept;
     int n_kept, cap_kept;
-    float *shown; /* room for a kept image without blocks */
+    int next_kept; /* of a run: the next to be shown */
+    float *shown;  /* room for a kept image without blocks */
     int64_t shown_floats;
     int n_in, n_out;
     int *in_value, *out_value;
@@ -128,6 +131,10 @@ struct qs_fast {
     int64_t memory_floats, param_floats;
     bool scalars_are_1d;
     enum qs_err err; /* of a step */
+    bool probe;      /* one thread; inputs have memory of their own, every step runs and makes all
+                        of its value (probe.c) */
+    struct qs_fast *root; /* whose weights and tables this one uses; NULL: its own */
+    atomic_int refs;      /* of a root: itself and those that use it */
 };
 
 /* lower.c */
@@ -146,17 +153,34 @@ void qs_fuse(struct qs_fast *f);
 void qs_fuse_count(struct qs_fast *f); /* sets n_users */
 /* layout.c */
 void qs_layout(struct qs_fast *f);
-enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
+enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* its places */
+enum qs_err qs_layout_bind(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* memory itself */
+/* Whether a value has memory of its own. */
+bool qs_layout_has_memory(const struct qs_fast *f, const struct value *v);
+int64_t qs_layout_halo(const struct value *v); /* floats before pixel (0, 0) */
 /* Calls fn for every value that a step reads. */
 void qs_step_inputs(const struct step *s, void (*fn)(void *arg, int *value), void *arg);
 /* keep.c */
 void qs_keep_node(struct qs_fast *f, const struct qs_node *node, int32_t number); /* lowered */
 void qs_keep_place(struct qs_fast *f); /* when steps have their order */
 enum qs_err qs_keep_prepare(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
-/* Shows kept variables from number `at` on that belong after `step`; moves `at` on. */
+/* Shows the kept variables that belong after `step`. */
 enum qs_err qs_keep_show(struct qs_ctx *cx, struct qs_fast *f, const struct qs_watch *watch,
-                         int step, int *at) QS_MUST_CHECK;
+                         int step) QS_MUST_CHECK;
 /* fast.c */
+enum qs_err qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in,
+                         int n, const struct qs_fast_options *opt, bool probe,
+                         struct qs_fast **out) QS_MUST_CHECK;
+/* Another run of a probe's plan on the same weights: own tensors, own copies of values and steps.
+ * No run of `f` may be in progress. */
+enum qs_err qs_fast_share(struct qs_ctx *cx, const struct qs_fast *f,
+                          struct qs_fast **out) QS_MUST_CHECK;
+/* The parts of a run. */
+enum qs_err qs_fast_begin(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n,
+                          const struct qs_watch *watch) QS_MUST_CHECK;
+enum qs_err qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to,
+                          const struct qs_watch *watch) QS_MUST_CHECK;
+void qs_fast_end(struct qs_fast *f);
 enum qs_err qs_floats_new(struct qs_ctx *cx, int64_t n, float **out) QS_MUST_CHECK;
 /* The aligned copy of a constant. */
 enum qs_err qs_fast_load_param(struct qs_ctx *cx, struct qs_fast *f, struct value *v) QS_MUST_CHECK;
@@ -182,6 +206,8 @@ void qs_winograd_run(struct qs_fast *f, struct step *s);
 /* fast_rnn.c */
 enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 int64_t qs_rnn_scratch(const struct rnn *r); /* floats */
+struct rnn *qs_rnn_share(struct qs_arena *a,
+                         const struct rnn *r); /* the same weights; NULL stays */
 void qs_rnn_free(struct rnn *r);
 
 /* One function per kind of step, run by fast.c. */

@@ -12,8 +12,9 @@
  *     qs_probe_finish   runs to the end; outputs are there
  *
  * Which variant a layer runs in is state of the probe (qs_probe_set), whatever ran before.
- * A probe uses one thread; threads that work side by side take one each (qs_probe_share), which
- * shares model and packed weights. Results do not depend on how many there are.
+ * The model must live as long as the probe. A probe uses one thread; threads that work side by side
+ * take one each (qs_probe_share), which shares model and packed weights. Results do not depend on
+ * how many there are.
  */
 #ifndef QS_ENGINE_PROBE_H
 #define QS_ENGINE_PROBE_H
@@ -23,10 +24,11 @@
 /* The layer as it is with something rounded. Variant 0 of every layer is the untouched one. */
 struct qs_probe_variant {
     const float *weight; /* values of the weight in its own layout; NULL: untouched. Borrowed until
-                            qs_probe_new returns */
+                            qs_probe_new returns. Variants of a layer that give the same pointer
+                            share what is packed */
     float threshold;     /* of the input: x becomes clamp(round(x / T * R), -R - 1, R) * T / R with
                             R = 2^(bits-1) - 1 (quantize_linear, spec of Paddle); 0: untouched */
-    int bits;            /* of the input */
+    int bits;            /* of the input, 2 to 16 */
 };
 struct qs_probe_layer {
     int32_t node;  /* of block 0 */
@@ -38,12 +40,14 @@ struct qs_probe_layer {
 
 struct qs_probe;
 
-/* in[n]: types and dims of the inputs. Layers must be in order of their nodes. QS_ERR_UNSUPPORTED:
- * the fast engine cannot run the model, or some layer is not one it can switch (named). */
+/* in[n]: types and dims of the inputs. Layers in order of their nodes, one for a node at most.
+ * Variants are packed by cx->threads. QS_ERR_UNSUPPORTED: the fast engine cannot run the model, or
+ * some layer is not one it can switch (named). */
 enum qs_err qs_probe_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in,
                          int n, const struct qs_probe_layer *layer, int n_layer,
                          struct qs_probe **out) QS_MUST_CHECK;
-/* Another with its own tensors and state on the same packed weights, for another thread. */
+/* Another with its own tensors and state on the same packed weights, for another thread; all its
+ * layers untouched. Nothing may run in p meanwhile. */
 enum qs_err qs_probe_share(struct qs_ctx *cx, const struct qs_probe *p,
                            struct qs_probe **out) QS_MUST_CHECK;
 void qs_probe_free(struct qs_probe *p); /* shares may be freed in any order; NULL is fine */
