@@ -6,7 +6,7 @@
 rules='
 kernels      kernels/
 src/base     base/
-src/model    base/ model/ kernels/kernel.h kernels/cpu.h
+src/model    base/ model/ kernels/kernel.h kernels/cpu.h kernels/observe.h
 src/ops      base/ model/ ops/ kernels/
 src/io       base/ model/ io/
 src/data     base/ model/ io/ data/
