@@ -58,67 +58,81 @@ is_quantizer(const char *type)
            strcmp(type, "moving_average_abs_max_scale") == 0;
 }
 
+/* Activations, and what does nothing when a model is used. */
 static bool
 is_activation(const char *type)
 {
-    static const char *const name[] = {
-        "relu", "relu6",    "prelu",      "leaky_relu", "elu",          "gelu",
-        "silu", "swish",    "hard_swish", "mish",       "hard_sigmoid", "sigmoid",
-        "tanh", "softplus", "selu",       "hard_tanh",  "hard_shrink",  "softsign"};
+    static const char *const name[] = {"relu",      "relu6",   "prelu",       "leaky_relu", "elu",
+                                       "gelu",      "silu",    "swish",       "hard_swish", "mish",
+                                       "sigmoid",   "tanh",    "softplus",    "softsign",   "selu",
+                                       "hard_tanh", "dropout", "hard_sigmoid"};
     for (size_t i = 0; i < QS_LEN(name); i++)
         if (strcmp(type, name[i]) == 0)
             return true;
     return false;
 }
 
-/* The operator that makes what `op` alone reads from this slot; -1: none, or others read it. */
+/* The operator that makes a variable, when only one does; -1. */
 static int
-sole_producer(const struct ui_model *m, int op, const char *slot)
+writer_of(const struct ui_model *m, int32_t var)
 {
     const struct qs_edges *e = m->opened->edges;
-    const int32_t var = qs_node_input(ui_model_node(m, op), slot, 0);
-    if (var < 0 || e->n_reader[var] != 1 || e->n_writer[var] != 1)
-        return -1;
-    return ui_model_op_at(m, e->writer[var][0]);
+    return var >= 0 && e->n_writer[var] == 1 ? ui_model_op_at(m, e->writer[var][0]) : -1;
 }
 
+/* Its weight slot holds a parameter, plain or behind quantizers. */
 static bool
 has_weight(const struct ui_model *m, int op)
 {
-    const struct qs_op *desc = ui_model_node(m, op)->op;
-    return m->op[op].layer >= 0 && desc && desc->weight_slot;
+    enum { MOST_QUANTIZERS = 4 };
+    const struct qs_node *node = ui_model_node(m, op);
+    if (!node->op || !node->op->weight_slot)
+        return false;
+    int32_t var = qs_node_input(node, node->op->weight_slot, 0);
+    for (int i = 0; i <= MOST_QUANTIZERS && var >= 0; i++) {
+        if (m->layer_of_var[var] >= 0)
+            return true;
+        const int from = writer_of(m, var);
+        if (from < 0 || !is_quantizer(ui_model_node(m, from)->type))
+            return false;
+        var = qs_node_input(ui_model_node(m, from), "X", 0);
+    }
+    return false;
 }
 
-/* A sum with a parameter, behind an operator with a weight. */
+/* The operator whose result this one alone reads as X; -1. */
+static int
+sole_producer(const struct ui_model *m, int op)
+{
+    const int32_t var = qs_node_input(ui_model_node(m, op), "X", 0);
+    return var >= 0 && m->opened->edges->n_reader[var] == 1 ? writer_of(m, var) : -1;
+}
+
+/* A batch norm, or a sum with a parameter: what becomes a part of a weight before it. */
 static bool
-is_bias(const struct ui_model *m, int op, const bool *folded)
+can_fold(const struct ui_model *m, int op)
 {
     const struct qs_node *node = ui_model_node(m, op);
     const int32_t y = qs_node_input(node, "Y", 0);
-    if (strcmp(node->type, "elementwise_add") != 0 || y < 0 || m->layer_of_var[y] < 0)
-        return false;
-    const int from = sole_producer(m, op, "X");
-    return from >= 0 && (has_weight(m, from) || folded[from]);
-}
-
-static bool
-is_norm(const struct ui_model *m, int op, const bool *folded)
-{
-    if (strcmp(ui_model_node(m, op)->type, "batch_norm") != 0)
-        return false;
-    const int from = sole_producer(m, op, "X");
-    return from >= 0 && (has_weight(m, from) || folded[from]);
+    return strcmp(node->type, "batch_norm") == 0 ||
+           (strcmp(node->type, "elementwise_add") == 0 && y >= 0 && m->layer_of_var[y] >= 0);
 }
 
 static bool *
 find_folded(const struct ui_model *m)
 {
     bool *folded = qs_xcalloc((size_t)m->n_ops + 1, sizeof(*folded));
+    /* its result is that of an operator with a weight but for what was folded into it */
+    bool *weighs = qs_xcalloc((size_t)m->n_ops + 1, sizeof(*weighs));
     for (int i = 0; i < m->n_ops; i++) {
         const char *type = ui_model_node(m, i)->type;
-        folded[i] = is_quantizer(type) || is_activation(type) || is_norm(m, i, folded) ||
-                    is_bias(m, i, folded);
+        const int from = sole_producer(m, i);
+        const bool after = from >= 0 && from < i && weighs[from];
+        const bool part = is_quantizer(type) || (after && can_fold(m, i));
+        weighs[i] = has_weight(m, i) || (after && part);
+        folded[i] = part || is_activation(type);
     }
+    free(weighs);
     return folded;
 }
 
@@ -143,6 +157,10 @@ ui_dag_set_model(struct ui_dag *d, const struct ui_model *m)
         return;
     d->flow = flow_of(m);
     d->folded = find_folded(m);
+    /* scales and parameters are no way that a value takes */
+    d->flow.origin = qs_xcalloc((size_t)m->n_ops + 1, sizeof(int));
+    for (int i = 0; i < m->n_ops; i++)
+        d->flow.origin[i] = d->folded[i] ? qs_node_input(ui_model_node(m, i), "X", 0) : -1;
     d->position = qs_xcalloc((size_t)m->n_ops + 1, sizeof(*d->position));
 }
 

@@ -13,6 +13,7 @@ ui_flow_release(struct ui_flow *f)
     free(f->in);
     free(f->out_at);
     free(f->out);
+    free(f->origin);
     *f = (struct ui_flow){0};
 }
 
@@ -51,12 +52,15 @@ struct trace {
     int *in_at; /* [rows + 1] */
 };
 
-/* What lies in the variables that node i reads, each value once, goes to `out`. */
+/* What lies in the variables that node i reads (`only` in that one when it is not -1), each value
+ * once, goes to `out`. */
 static bool
-gather(struct trace *t, int i, struct ints *out)
+gather(struct trace *t, int i, int only, struct ints *out)
 {
     for (int a = t->f->in_at[i]; a < t->f->in_at[i + 1]; a++) {
         const int var = t->f->in[a], at = t->set_at[var], n = t->set_n[var];
+        if (only >= 0 && var != only)
+            continue;
         if ((t->left -= n + 1) < 0)
             return false;
         for (int k = 0; k < n; k++) {
@@ -74,7 +78,7 @@ static bool
 trace_shown(struct trace *t, int i, int row)
 {
     t->in_at[row] = t->in.n;
-    if (!gather(t, i, &t->in))
+    if (!gather(t, i, -1, &t->in))
         return false;
     for (int a = t->f->out_at[i]; a < t->f->out_at[i + 1]; a++) {
         t->from[t->n_values] = row;
@@ -89,7 +93,7 @@ static bool
 trace_hidden(struct trace *t, int i)
 {
     const int at = t->pool.n;
-    if (!gather(t, i, &t->pool))
+    if (!gather(t, i, t->f->origin ? t->f->origin[i] : -1, &t->pool))
         return false;
     for (int a = t->f->out_at[i]; a < t->f->out_at[i + 1]; a++) {
         t->set_at[t->f->out[a]] = at;

@@ -25,6 +25,9 @@ struct ui_flow {
     int n, n_vars;
     int *in_at, *in;   /* [n + 1], [in_at[n]] */
     int *out_at, *out; /* [n + 1], [out_at[n]] */
+    /* [n] the one variable that what a node writes comes from when the node is hidden, -1: all
+     * that it reads; NULL: all -1 */
+    int *origin;
 };
 
 void ui_flow_release(struct ui_flow *f);

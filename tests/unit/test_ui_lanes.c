@@ -257,6 +257,33 @@ hidden_nodes_are_contracted(void **state)
     CHECK("o\no\n", {"", "a"}, {"-w", "v"}, {"av", "b"});
 }
 
+/* The second node also writes its scale, which the third, hidden like it, reads beside its value.
+ */
+static void
+hidden_nodes_may_have_one_origin(void **state)
+{
+    (void)state;
+    static const struct node node[] = {
+        {"", "x"}, {"-x", "qs"}, {"q", "y"}, {"-ys", "z"}, {"xz", "end"}};
+    int origin[] = {-1, 'x', -1, 'y', -1}, row[] = {0, 2, 4};
+    struct ui_flow f = flow_of(node, 5);
+    struct ui_lanes *l = ui_lanes_new(&f, row, 3);
+    assert_int_equal(l->lane[0].to, 2); /* x and y go to the end */
+    assert_int_equal(l->n_lanes, 2);
+    ui_lanes_free(l);
+    f.in[f.in_at[4]] = 'z'; /* now y alone does */
+    l = ui_lanes_new(&f, row, 3);
+    assert_int_equal(l->lane[0].to, 2);
+    ui_lanes_free(l);
+    f.origin = origin;
+    l = ui_lanes_new(&f, row, 3);
+    assert_int_equal(l->lane[0].to, 1);
+    assert_int_equal(l->width, 1);
+    ui_lanes_free(l);
+    f.origin = NULL;
+    ui_flow_release(&f);
+}
+
 static void
 a_lane_to_the_left_is_reached(void **state)
 {
@@ -438,6 +465,7 @@ main(void)
         cmocka_unit_test(outputs_with_the_same_readers_share_a_lane),
         cmocka_unit_test(written_again_is_another_value),
         cmocka_unit_test(hidden_nodes_are_contracted),
+        cmocka_unit_test(hidden_nodes_may_have_one_origin),
         cmocka_unit_test(a_lane_to_the_left_is_reached),
         cmocka_unit_test(edges_of_a_row_are_lit),
         cmocka_unit_test(strokes_have_characters),
