@@ -305,6 +305,101 @@ make_unknown(void)
     return done(m);
 }
 
+/* Graphs with branches: values of 8 channels of 8 x 8, names by what made them and its number. */
+
+static int32_t
+add_value(struct qs_model *m, const char *type, int i)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%s_%d.out", type, i);
+    return add_var(m, 0, name, DIMS(-1, 8, 8, 8));
+}
+
+static int32_t
+pointwise(struct qs_model *m, int i, int32_t x)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "conv_%d.w", i);
+    const int32_t w = add_param(m, name, DIMS(8, 8, 1, 1)), y = add_value(m, "conv", i);
+    add_conv(m, "conv2d", x, w, y, 1);
+    return y;
+}
+
+static int32_t
+apply(struct qs_model *m, const char *type, int i, const int32_t *x, int n)
+{
+    const int32_t y = add_value(m, type, i);
+    struct qs_node *node = add_node(m, 0, type);
+    qs_node_set_in(m, node, "X", x, n);
+    qs_node_set_out(m, node, "Out", &y, 1);
+    return y;
+}
+
+static int32_t
+add_sum(struct qs_model *m, int i, int32_t a, int32_t b)
+{
+    const int32_t y = add_value(m, "sum", i);
+    qs_node_set_int(m, add_binary(m, "elementwise_add", "X", a, "Y", b, y), "axis", -1);
+    return y;
+}
+
+static int32_t
+add_fake_quant(struct qs_model *m, int i, int32_t x)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "scale_%d", i);
+    const int32_t scale = add_param(m, name, DIMS(1)), y = add_value(m, "rounded", i);
+    struct qs_node *node = add_node(m, 0, "fake_quantize_dequantize_moving_average_abs_max");
+    qs_node_set_in(m, node, "X", &x, 1);
+    qs_node_set_in(m, node, "InScale", &scale, 1);
+    qs_node_set_out(m, node, "Out", &y, 1);
+    qs_node_set_out(m, node, "OutScale", &scale, 1);
+    qs_node_set_int(m, node, "bit_length", 8);
+    return y;
+}
+
+/* Two blocks of two convolutions with a way past them, the first with a convolution on it. */
+static struct qs_model *
+make_residual(void)
+{
+    struct qs_model *m = new_model(1);
+    int32_t x = add_var(m, 0, "x", DIMS(-1, 8, 8, 8));
+    feed(m, x);
+    for (int i = 0; i < 2; i++) {
+        int32_t y = pointwise(m, 10 * i + 1, add_fake_quant(m, 10 * i + 1, x));
+        y = apply(m, "relu", 10 * i + 1, &y, 1);
+        y = pointwise(m, 10 * i + 2, add_fake_quant(m, 10 * i + 2, y));
+        if (i == 0)
+            x = pointwise(m, 3, x);
+        y = add_sum(m, 10 * i + 1, x, y);
+        x = apply(m, "relu", 10 * i + 2, &y, 1);
+    }
+    fetch(m, x);
+    return done(m);
+}
+
+/* Two modules of four branches; the first is also what a second output comes from. */
+static struct qs_model *
+make_inception(void)
+{
+    struct qs_model *m = new_model(1);
+    int32_t x = add_var(m, 0, "x", DIMS(-1, 8, 8, 8)), first = -1;
+    feed(m, x);
+    for (int i = 0; i < 2; i++) {
+        int32_t branch[4];
+        branch[0] = pointwise(m, 10 * i + 1, x);
+        branch[1] = pointwise(m, 10 * i + 3, pointwise(m, 10 * i + 2, x));
+        branch[2] = pointwise(m, 10 * i + 5, pointwise(m, 10 * i + 4, x));
+        branch[3] = pointwise(m, 10 * i + 6, apply(m, "relu", 10 * i + 1, &x, 1));
+        x = apply(m, "sum", 10 * i + 1, branch, 4);
+        first = i == 0 ? x : first;
+    }
+    const int32_t second = pointwise(m, 21, first);
+    fetch(m, x);
+    fetch(m, second);
+    return done(m);
+}
+
 /* Values that spoil a scale */
 
 static struct qs_model *
@@ -437,13 +532,46 @@ make_rank(void)
 
 /* Blocks */
 
-static void
+static struct qs_node *
 enter_block(struct qs_model *m, int from, int to)
 {
     struct qs_node *node = add_node(m, from, "while");
     qs_node_set_int(m, node, "sub_block", to);
     struct qs_attr *a = (struct qs_attr *)&node->attr[0];
     a->type = QS_ATTR_BLOCK;
+    return node;
+}
+
+/* A sub-block that counts to x. */
+static struct qs_model *
+make_loop(void)
+{
+    struct qs_model *m = new_model(2);
+    const int32_t x = add_var(m, 0, "x", DIMS(1));
+    const int32_t i = add_var(m, 0, "i", DIMS(1));
+    const int32_t go = add_var(m, 0, "go", DIMS(1));
+    const int32_t y = add_var(m, 0, "y", DIMS(1));
+    const int32_t both[] = {i, x};
+    feed(m, x);
+    struct qs_node *node = add_node(m, 0, "fill_constant");
+    qs_node_set_out(m, node, "Out", &i, 1);
+    add_binary(m, "less_than", "X", i, "Y", x, go);
+    node = enter_block(m, 0, 1);
+    qs_node_set_in(m, node, "X", both, 2);
+    qs_node_set_in(m, node, "Condition", &go, 1);
+    qs_node_set_out(m, node, "Out", &i, 1);
+    node = add_node(m, 0, "scale");
+    qs_node_set_in(m, node, "X", &i, 1);
+    qs_node_set_out(m, node, "Out", &y, 1);
+    fetch(m, y);
+    node = add_node(m, 1, "increment");
+    qs_node_set_in(m, node, "X", &i, 1);
+    qs_node_set_out(m, node, "Out", &i, 1);
+    node = add_node(m, 1, "less_than");
+    qs_node_set_in(m, node, "X", &i, 1);
+    qs_node_set_in(m, node, "Y", &x, 1);
+    qs_node_set_out(m, node, "Out", &go, 1);
+    return done(m);
 }
 
 static struct qs_model *
@@ -529,6 +657,10 @@ static const struct test_model all[] = {
     {"small", "conv2d, relu, flatten, mul, bias", make_small},
     {"matmul", "matmul_v2 plain and transposed, a weight read twice", make_matmul},
     {"lite", "depthwise_conv2d, relu6, swish, flatten", make_lite},
+    {"residual", "two blocks with a way past them, quantizers before the convolutions",
+     make_residual},
+    {"inception", "two modules of four branches, two outputs", make_inception},
+    {"loop", "a while and its sub-block", make_loop},
     {"large", "16 layers of 384 x 384", make_large},
     {"unknown", "a weight of an unknown operator, one that nobody reads", make_unknown},
     {"nan", "a NaN and an infinity in conv.w", make_nan},

@@ -11,6 +11,7 @@
 #define IN(view) (1 << UI_VIEW_##view)
 #define IN_LIST UI_IN_LIST
 #define IN_ALL UI_IN_ALL
+#define IN_DRAWN UI_IN_DRAWN
 
 const struct ui_action_row ui_actions[UI_N_ACTIONS] = {
 #define ACTION(id, name, keys, where, arg, hint, help) {name, keys, where, arg, hint, help},
@@ -130,7 +131,7 @@ has_key(const char *keys, int key)
     return false;
 }
 
-/* View rows first, then those of lists, then the rest. */
+/* Rows of a form of the view first, then those of the view, of lists, and the rest. */
 static enum ui_action
 find_key(int key, unsigned bits)
 {
@@ -144,7 +145,9 @@ enum ui_action
 ui_action_of_key(int key, unsigned where)
 {
     const unsigned views = (1U << UI_N_VIEWS) - 1;
-    enum ui_action act = find_key(key, where & views);
+    enum ui_action act = find_key(key, where & UI_IN_DRAWN);
+    if (act == UI_ACT_NONE)
+        act = find_key(key, where & views);
     if (act == UI_ACT_NONE)
         act = find_key(key, where & UI_IN_LIST);
     if (act == UI_ACT_NONE)

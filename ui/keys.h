@@ -29,8 +29,13 @@ enum ui_action {
     UI_ACT_NONE = -1
 };
 
-/* Where an action works: views as bits, then lists, then everywhere. */
-enum { UI_IN_LIST = 1 << UI_N_VIEWS, UI_IN_ALL = 1 << (UI_N_VIEWS + 1) };
+/* Where an action works: views as bits, then lists, then everywhere. The drawn graph is a form of
+ * a view and comes before it. */
+enum {
+    UI_IN_LIST = 1 << UI_N_VIEWS,
+    UI_IN_ALL = 1 << (UI_N_VIEWS + 1),
+    UI_IN_DRAWN = 1 << (UI_N_VIEWS + 2),
+};
 
 struct ui_action_row {
     const char *name, *keys;

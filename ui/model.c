@@ -35,6 +35,43 @@ layer_of_node(const struct ui_model *m, const struct qs_node *node)
     return better >= 0 ? better : any;
 }
 
+/* The block that an operator runs and that was not listed yet; -1: none. */
+static int
+block_to_list(const struct ui_model *m, const struct qs_node *node)
+{
+    const struct qs_model *model = m->opened->model;
+    const struct qs_attr *sub = qs_node_attr(node, "sub_block");
+    const int64_t b = sub && sub->type == QS_ATTR_BLOCK ? sub->i : -1;
+    return b >= 0 && b < model->n_block && !m->op_of[b] ? (int)b : -1;
+}
+
+/* A block with those that its operators run; `todo` has room for all blocks. */
+static void
+list_block(struct ui_model *m, int block, struct qs_ref *todo)
+{
+    const struct qs_model *model = m->opened->model;
+    int n = 0;
+    todo[n++] = (struct qs_ref){block, 0};
+    m->op_of[block] = qs_xcalloc((size_t)model->block[block].n_node + 1, sizeof(int));
+    while (n > 0) {
+        struct qs_ref *at = &todo[n - 1];
+        if (at->node == model->block[at->block].n_node) {
+            n--;
+            continue;
+        }
+        const struct qs_node *node = &model->block[at->block].node[at->node];
+        m->op_of[at->block][at->node] = m->n_ops;
+        m->op[m->n_ops] = (struct ui_op){at->block, at->node, -1, m->n_ops + 1};
+        m->op[m->n_ops++].layer = layer_of_node(m, node);
+        at->node++;
+        const int sub = block_to_list(m, node);
+        if (sub < 0)
+            continue;
+        todo[n++] = (struct qs_ref){sub, 0};
+        m->op_of[sub] = qs_xcalloc((size_t)model->block[sub].n_node + 1, sizeof(int));
+    }
+}
+
 static void
 list_ops(struct ui_model *m)
 {
@@ -43,14 +80,12 @@ list_ops(struct ui_model *m)
     for (int b = 0; b < model->n_block; b++)
         n += model->block[b].n_node;
     m->op = qs_xcalloc((size_t)n + 1, sizeof(*m->op));
-    m->first_op = qs_xcalloc((size_t)model->n_block + 1, sizeof(*m->first_op));
-    for (int b = 0; b < model->n_block; b++) {
-        m->first_op[b] = m->n_ops;
-        for (int i = 0; i < model->block[b].n_node; i++) {
-            m->op[m->n_ops] = (struct ui_op){b, i, -1, m->n_ops + 1};
-            m->op[m->n_ops++].layer = layer_of_node(m, &model->block[b].node[i]);
-        }
-    }
+    m->op_of = qs_xcalloc((size_t)model->n_block + 1, sizeof(*m->op_of));
+    struct qs_ref *todo = qs_xcalloc((size_t)model->n_block + 1, sizeof(*todo));
+    for (int b = 0; b < model->n_block; b++)
+        if (!m->op_of[b])
+            list_block(m, b, todo);
+    free(todo);
 }
 
 struct ui_model *
@@ -89,7 +124,9 @@ ui_model_unref(struct ui_model *m)
     }
     qs_decisions_free(m->decisions);
     free(m->op);
-    free(m->first_op);
+    for (int b = 0; b < m->opened->model->n_block; b++)
+        free(m->op_of[b]);
+    free(m->op_of);
     free(m->layer_of_var);
     free(m->have_stats);
     free(m->name);
@@ -156,7 +193,7 @@ ui_model_op_at(const struct ui_model *m, struct qs_ref ref)
 {
     if (ref.block < 0 || ref.block >= m->opened->model->n_block)
         return -1;
-    return m->first_op[ref.block] + ref.node;
+    return m->op_of[ref.block][ref.node];
 }
 
 const char *

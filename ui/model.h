@@ -32,10 +32,10 @@ struct ui_verdict { /* what one target says about the plan */
 struct ui_model {
     int refs;
     struct qs_opened *opened;
-    char *name; /* short, for the header */
-    struct ui_op *op;
+    char *name;       /* short, for the header */
+    struct ui_op *op; /* a sub-block stands behind the operator that runs it */
     int n_ops;
-    int *first_op;     /* [n_block] of block b in op */
+    int **op_of;       /* [n_block][n_node]: where a node stands in op */
     int *layer_of_var; /* [n_var], -1: none */
     bool *have_stats;  /* [layers->n]: layer[i].stats may be read */
     int n_stats;

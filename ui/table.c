@@ -129,7 +129,7 @@ sort_now(struct ui_table *t)
 {
     const int row = ui_table_row(t);
     t->stale = false;
-    if (t->sort >= 0)
+    if (t->sort >= 0 && !t->ordered)
         qsort_r(t->order, (size_t)t->n_shown, sizeof(int), compare_rows, t);
     else
         qsort(t->order, (size_t)t->n_shown, sizeof(int), compare_int);
@@ -148,6 +148,7 @@ ui_table_refilter(struct ui_table *t)
 {
     const int row = ui_table_row(t);
     t->scan = 0;
+    t->version++;
     t->n_shown = 0;
     t->seek_left = 0;
     t->range_from = -1;
@@ -180,6 +181,7 @@ ui_table_work(struct ui_table *t, int64_t deadline_ms)
     }
     qs_str_release(&text);
     t->stale = true;
+    t->version++;
     return t->scan < t->n_rows;
 }
 
@@ -213,6 +215,8 @@ ui_table_chosen(const struct ui_table *t, int *n)
 void
 ui_table_sort_by(struct ui_table *t, int column)
 {
+    if (t->ordered)
+        return;
     t->reverse = column == t->sort && !t->reverse;
     t->sort = column;
     sort_now(t);
@@ -325,6 +329,8 @@ mark_all(struct ui_table *t)
 static void
 sort_step(struct ui_table *t, int step)
 {
+    if (t->ordered)
+        return;
     /* -1, the order given, is one of the stops */
     const int n = t->n_col + 1;
     t->sort = (t->sort + 1 + step + n) % n - 1;
@@ -518,7 +524,7 @@ draw_titles(const struct ui_table *t, struct ui_screen *s, struct ui_rect r)
 {
     for (int c = 0; c < t->n_col; c++) {
         const int w = clipped(t, c, r);
-        const bool sorted = c == t->sort;
+        const bool sorted = c == t->sort && !t->ordered;
         if (!w)
             continue;
         char title[128];
@@ -613,7 +619,7 @@ ui_table_status(const struct ui_table *t, struct qs_str *out)
         qs_str_printf(out, _(", filter '%s'"), t->filter.text);
     if (t->scan < t->n_rows || t->seek_left > 0)
         qs_str_add(out, _(" (looking)"));
-    if (t->sort >= 0)
+    if (t->sort >= 0 && !t->ordered)
         qs_str_printf(out, _(", by %s%s"), _(t->col[t->sort].title),
                       t->reverse ? _(", largest first") : "");
     if (t->n_marked)

@@ -59,11 +59,13 @@ struct ui_table {
     int cursor, top; /* positions in `order` */
     int sort;        /* column, -1: as given */
     bool reverse;
+    bool ordered;   /* rows stay as given, whatever `sort` */
     int skip;       /* columns scrolled away */
     int range_from; /* position where a range began, -1: none */
     struct ui_match filter, search;
     bool (*hidden)(void *arg, int row); /* rows left out whatever the filter; or NULL */
     int scan;                           /* next row to look at while filtering; n_rows: done */
+    unsigned version;                   /* another one when other rows are shown */
     bool stale;                         /* sort again before drawing */
     int seek_left, seek_step;           /* rows a search has still to look at, and its direction */
     bool missed;                        /* a search found nothing */

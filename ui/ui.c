@@ -179,7 +179,9 @@ ui_focused_table(const struct ui *ui)
 unsigned
 ui_where(const struct ui *ui)
 {
-    return 1U << ui->view | (ui_focused_table(ui) ? UI_IN_LIST : 0U) | UI_IN_ALL;
+    const struct ui_view *v = ui_views[ui->view].view;
+    const unsigned form = v->form && ui->state[ui->view] ? v->form(ui->state[ui->view]) : 0U;
+    return form | 1U << ui->view | (ui_focused_table(ui) ? UI_IN_LIST : 0U) | UI_IN_ALL;
 }
 
 bool

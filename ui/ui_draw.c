@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/i18n.h"
+#include "base/mem.h"
 #include "ui/text.h"
 #include "ui/ui.h"
 
@@ -75,15 +76,17 @@ static void
 draw_hints(struct ui *ui, int y)
 {
     struct ui_screen *s = ui->screen;
-    const unsigned here = 1U << ui->view, where = ui_where(ui);
+    const unsigned where = ui_where(ui), view = 1U << ui->view;
+    const unsigned order[] = {where & UI_IN_DRAWN, view, where & ~(view | UI_IN_DRAWN)};
+    unsigned before = 0;
     int x = draw_hint(s, y, 1, UI_ACT_VIEW_HELP);
-    for (int a = 0; a < UI_N_ACTIONS; a++)
-        if (ui_actions[a].hint && (ui_actions[a].where & here))
-            x = draw_hint(s, y, x, (enum ui_action)a);
-    for (int a = 0; a < UI_N_ACTIONS; a++)
-        if (ui_actions[a].hint && a != UI_ACT_VIEW_HELP && !(ui_actions[a].where & here) &&
-            (ui_actions[a].where & where))
-            x = draw_hint(s, y, x, (enum ui_action)a);
+    for (size_t i = 0; i < QS_LEN(order); i++) {
+        for (int a = 0; a < UI_N_ACTIONS; a++)
+            if (ui_actions[a].hint && a != UI_ACT_VIEW_HELP && !(ui_actions[a].where & before) &&
+                (ui_actions[a].where & order[i]))
+                x = draw_hint(s, y, x, (enum ui_action)a);
+        before |= order[i];
+    }
 }
 
 /* What runs: "statistics 34 %" at the right end of the footer. */

@@ -36,6 +36,9 @@ struct ui_view {
     bool (*act)(struct ui *ui, void *state, enum ui_action act, const char *arg); /* or NULL */
     struct ui_table *(*table)(void *state); /* the list that has the focus; NULL: none; or NULL */
     void (*status)(struct ui *ui, void *state, struct qs_str *out); /* second line; or NULL */
+    /* Bits of the forms it has (keys.h), and which of them shows now. */
+    unsigned forms;
+    unsigned (*form)(void *state); /* NULL: it has none */
     /* True: the click or wheel was for this view. NULL: goes to the list. */
     bool (*mouse)(struct ui *ui, void *state, const struct ui_key *key);
 };

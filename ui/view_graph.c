@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Graph: one row for each operator in execution order. */
+/* Graph: one row for each operator in execution order, as a list or with the graph drawn beside. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "ui/dag.h"
 #include "ui/plot.h"
 #include "ui/text.h"
 #include "ui/ui.h"
@@ -15,6 +16,9 @@ struct state {
     struct ui *ui;
     struct ui_table table;
     bool weights_only, log;
+    struct ui_column *drawn_column; /* those of the list and the lanes */
+    struct ui_dag dag;
+    bool drawn, fold;
 };
 
 static struct ui_model *
@@ -388,12 +392,77 @@ hidden(void *arg, int row)
 {
     const struct state *st = arg;
     const struct qs_layer *l = layer_at(arg, row);
-    return st->weights_only && (!l || l->secondary);
+    return (st->weights_only && (!l || l->secondary)) ||
+           (st->drawn && st->fold && ui_dag_is_folded(&st->dag, row));
+}
+
+static void
+text_nothing(const struct ui_column *c, void *arg, int row, struct qs_str *out)
+{
+    (void)c;
+    (void)arg;
+    (void)row;
+    (void)out;
+}
+
+static void
+paint_lanes(const struct ui_column *c, void *arg, int row, struct ui_screen *s, struct ui_rect cell)
+{
+    const struct state *st = arg;
+    (void)c;
+    ui_dag_paint(&st->dag, row, s, cell);
+}
+
+static enum ui_item
+style_near(const struct ui_column *c, void *arg, int row)
+{
+    const struct state *st = arg;
+    (void)c;
+    return ui_dag_is_near(&st->dag, row) ? UI_KEY : UI_TEXT;
+}
+
+enum { LANES = 1, TYPE = 2 }; /* places among the columns of the drawn form */
+
+static struct ui_column *
+drawn_columns(void)
+{
+    struct ui_column *c = qs_xcalloc(QS_LEN(column) + 1, sizeof(*c));
+    memcpy(c, column, LANES * sizeof(*c));
+    memcpy(c + LANES + 1, column + LANES, (QS_LEN(column) - LANES) * sizeof(*c));
+    c[LANES] = (struct ui_column){.name = "graph",
+                                  .title = N_("graph"),
+                                  .help = N_("lanes: values on their way; thick: of this row"),
+                                  .text = text_nothing,
+                                  .paint = paint_lanes};
+    c[TYPE].style = style_near;
+    return c;
+}
+
+static void
+set_form(struct state *st, bool drawn)
+{
+    struct ui_table *t = &st->table;
+    const char *sort = t->sort >= 0 ? t->col[t->sort].name : NULL;
+    st->drawn = drawn;
+    t->col = drawn ? st->drawn_column : column;
+    t->n_col = (int)QS_LEN(column) + drawn;
+    t->n_frozen = drawn ? TYPE + 1 : 2;
+    t->skip = 0;
+    t->sort = sort ? ui_table_find_column(t, sort) : -1;
+    t->ordered = drawn;
+}
+
+static bool
+config_is(const struct ui *ui, const char *key, const char *value)
+{
+    const char *v = ui_config_get(&ui->config, key);
+    return v && strcmp(v, value) == 0;
 }
 
 static void
 new_rows(struct state *st)
 {
+    ui_dag_set_model(&st->dag, st->ui->model);
     ui_table_set_rows(&st->table, st->ui->model ? st->ui->model->n_ops : 0);
 }
 
@@ -403,9 +472,11 @@ open_view(struct ui *ui)
     struct state *st = qs_xcalloc(1, sizeof(*st));
     st->ui = ui;
     ui_table_init(&st->table, column, QS_LEN(column), st);
-    st->table.n_frozen = 2;
     st->table.hidden = hidden;
+    st->drawn_column = drawn_columns();
+    st->fold = config_is(ui, "graph.fold", "yes");
     ui_config_take_sort(&ui->config, "graph", &st->table);
+    set_form(st, config_is(ui, "graph.form", "drawn"));
     new_rows(st);
     return st;
 }
@@ -416,6 +487,8 @@ close_view(struct ui *ui, void *state)
     struct state *st = state;
     ui_config_keep_sort(&ui->config, "graph", &st->table);
     ui_table_release(&st->table);
+    ui_dag_release(&st->dag);
+    free(st->drawn_column);
     free(st);
 }
 
@@ -430,6 +503,18 @@ update(struct ui *ui, void *state, enum ui_event ev)
         ui_table_refresh(&st->table);
 }
 
+static void
+add_part(struct qs_str *line, struct state *st, int row,
+         void (*text)(const struct ui_column *c, void *arg, int row, struct qs_str *out))
+{
+    const size_t before = line->n;
+    qs_str_add(line, before ? "  " : "");
+    const size_t start = line->n;
+    text(NULL, st, row, line);
+    if (line->n == start)
+        line->s[line->n = before] = '\0';
+}
+
 /* What there was no room for in the row under the cursor. */
 static void
 draw_detail(struct state *st, struct ui_screen *s, struct ui_rect r)
@@ -439,13 +524,11 @@ draw_detail(struct state *st, struct ui_screen *s, struct ui_rect r)
     if (row < 0)
         return;
     qs_str_init(&line);
-    text_weight(NULL, st, row, &line);
-    if (line.n)
-        qs_str_add(&line, "  ");
-    text_range(NULL, st, row, &line);
-    if (line.n)
-        qs_str_add(&line, "  ");
-    text_note(NULL, st, row, &line);
+    if (st->drawn)
+        ui_dag_describe(&st->dag, &st->table, &line);
+    add_part(&line, st, row, text_weight);
+    add_part(&line, st, row, text_range);
+    add_part(&line, st, row, text_note);
     ui_put_char(s, r.y, r.x, r.w, UI_LINE, 0x2500, '-');
     if (line.n)
         ui_putf(s, r.y, r.x + 1, r.w - 2, UI_STRONG, " %s ", line.s);
@@ -462,6 +545,11 @@ draw(struct ui *ui, void *state, struct ui_rect r)
         return;
     }
     const int detail = r.h >= 8;
+    if (st->drawn) {
+        ui_dag_update(&st->dag, &st->table);
+        st->drawn_column[LANES].least = ui_dag_fit(&st->dag, r.w / 3);
+        st->drawn_column[LANES].most = st->drawn_column[LANES].least;
+    }
     ui_table_draw(&st->table, ui->screen, (struct ui_rect){r.y, r.x, r.h - detail, r.w}, true);
     if (detail)
         draw_detail(st, ui->screen, (struct ui_rect){r.y + r.h - 1, r.x, 1, r.w});
@@ -508,6 +596,62 @@ rule_bits(struct state *st, const char *arg)
         rule(st, what);
 }
 
+/* The cursor stays, or goes up to the operator that this one belongs to. */
+static void
+refilter(struct state *st)
+{
+    int row = ui_table_row(&st->table);
+    ui_table_refilter(&st->table);
+    while (row >= 0 && !ui_table_go(&st->table, row))
+        row--;
+}
+
+static void
+toggle_form(struct state *st)
+{
+    set_form(st, !st->drawn);
+    refilter(st);
+    ui_config_set(&st->ui->config, "graph.form", st->drawn ? "drawn" : "list");
+}
+
+static void
+toggle_fold(struct state *st)
+{
+    st->fold = !st->fold;
+    refilter(st);
+    ui_config_set(&st->ui->config, "graph.fold", st->fold ? "yes" : "no");
+}
+
+static bool
+is_sort(enum ui_action action)
+{
+    return action == UI_ACT_SORT || action == UI_ACT_SORT_NEXT || action == UI_ACT_SORT_PREV ||
+           action == UI_ACT_SORT_REVERSE;
+}
+
+/* What works in the drawn form only, or not in it. */
+static bool
+act_drawn(struct state *st, enum ui_action action)
+{
+    const bool down = action == UI_ACT_CONSUMER || action == UI_ACT_NEXT_CONSUMER;
+    const char *why = NULL;
+    if (action == UI_ACT_FOLD)
+        toggle_fold(st);
+    else if (action == UI_ACT_PRODUCER || action == UI_ACT_CONSUMER)
+        why = ui_dag_follow(&st->dag, &st->table, down) ? NULL
+              : down                                    ? _("no operator here reads it")
+                                                        : _("no operator here made it");
+    else if (action == UI_ACT_NEXT_PRODUCER || action == UI_ACT_NEXT_CONSUMER)
+        why = ui_dag_choose(&st->dag, &st->table, down) ? NULL : _("there is no other");
+    else if (is_sort(action))
+        why = _("the drawn graph keeps the order of execution; d lists");
+    else
+        return false;
+    if (why)
+        ui_say(st->ui, UI_DIM, "%s", why);
+    return true;
+}
+
 static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
@@ -515,6 +659,8 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     const int row = ui->model ? ui_table_row(&st->table) : -1;
     if (!ui->model)
         return false;
+    if (st->drawn && act_drawn(st, action))
+        return true;
     if (action == UI_ACT_SHOW_LAYER && row >= 0) {
         ui_go(ui, UI_VIEW_LAYER);
         ui_show_op(ui, row, ui->model->op[row].layer);
@@ -529,6 +675,8 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     } else if (action == UI_ACT_QUIET_ROWS) {
         st->weights_only = !st->weights_only;
         ui_table_refilter(&st->table);
+    } else if (action == UI_ACT_DRAW_GRAPH) {
+        toggle_form(st);
     } else if (action == UI_ACT_SCALE) {
         st->log = !st->log;
     } else {
@@ -541,6 +689,12 @@ static struct ui_table *
 table(void *state)
 {
     return &((struct state *)state)->table;
+}
+
+static unsigned
+form(void *state)
+{
+    return ((const struct state *)state)->drawn ? UI_IN_DRAWN : 0;
 }
 
 static void
@@ -561,6 +715,8 @@ status(struct ui *ui, void *state, struct qs_str *out)
         qs_str_printf(out, _("plan: %s; "), m->why);
     if (st->weights_only)
         qs_str_add(out, _("weights only; "));
+    if (st->drawn && st->fold)
+        qs_str_add(out, _("folded; "));
 }
 
 const struct ui_view ui_view_graph = {
@@ -571,4 +727,6 @@ const struct ui_view ui_view_graph = {
     .act = act,
     .table = table,
     .status = status,
+    .forms = UI_IN_DRAWN,
+    .form = form,
 };

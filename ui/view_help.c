@@ -72,6 +72,8 @@ text_where(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_add(out, _("everywhere"));
     else if (where & UI_IN_LIST)
         qs_str_add(out, _("lists"));
+    else if (where & UI_IN_DRAWN)
+        qs_str_add(out, _("drawn graph"));
     else if (where & 1U << st->from)
         qs_str_add(out, _(ui_views[st->from].title));
     else
@@ -150,8 +152,9 @@ add_actions(struct state *st, unsigned with, unsigned without)
 static void
 build(struct state *st)
 {
-    const unsigned here = 1U << st->from, views = (1U << UI_N_VIEWS) - 1;
     const struct ui_view *v = ui_views[st->from].view;
+    const unsigned here = 1U << st->from | v->forms;
+    const unsigned views = ((1U << UI_N_VIEWS) - 1) | UI_IN_DRAWN;
     void *state = st->ui->state[st->from];
     const struct ui_table *t = v->table && state && state != st ? v->table(state) : NULL;
     st->row = qs_xrealloc(st->row, (UI_N_ACTIONS * 2 + UI_MOST_COLUMNS) * sizeof(*st->row));

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Key scripts and the screens they lead to: NAME.keys is pressed on the sample model at the size
 # in its line '# size: WxH' (80x24 without one), with the arguments in '# options: ...', in the
-# language in '# language: LL', and the last screen is compared with NAME.screen.
+# language in '# language: LL', and the last screen is compared with NAME.screen. '# model: NAME'
+# adds a model of tests/make-model.
 # `make update-golden` writes the screens anew.
 . "${srcdir:-.}/tests/lib.sh"
 [ -x "$qslim" ] || skip_all "no program here"
@@ -20,15 +21,21 @@ for keys in "$top"/tests/ui/*.keys; do
     size=$(sed -n 's/^# size: *//p' "$keys")
     options=$(sed -n 's/^# options: *//p' "$keys")
     language=$(sed -n 's/^# language: *//p' "$keys")
+    model=$(sed -n 's/^# model: *//p' "$keys")
     if [ -n "$language" ] && [ ! -e "$build/po/$language/LC_MESSAGES/qslim.mo" ]; then
         skip "no catalogue for $language was made" "$name"
         continue
     fi
+    if [ -n "$model" ] && [ ! -x "$build/tests/make-model" ]; then
+        skip "no tests/make-model: make check builds it" "$name"
+        continue
+    fi
     mkdir -p "$tmp/$name"
+    [ -z "$model" ] || { mkdir "$tmp/$name/$model" && "$build/tests/make-model" "$model" "$tmp/$name/$model"; }
     cp -R "$sample/digits" "$tmp/$name/digits"
     chmod -R u+w "$tmp/$name"
     # shellcheck disable=SC2086
-    if ! (cd "$tmp/$name" && HOME=$tmp/$name LANGUAGE=$language QSLIM_LOCALEDIR=$build/po QSLIM_DB=$tmp/$name/runs.db "$qslim" tui ${options:-digits} \
+    if ! (cd "$tmp/$name" && HOME=$tmp/$name LANGUAGE=$language QSLIM_LOCALEDIR=$build/po QSLIM_DB=$tmp/$name/runs.db "$qslim" tui ${options:-${model:-digits}} \
         --script "$keys" --size "${size:-80x24}" --save-screen screen) >"$tmp/out" 2>&1; then
         fail "$name"
         diag "$(cat "$tmp/out")"
