@@ -167,6 +167,14 @@ evaluate_one(struct qs_ctx *cx, struct evaluation *ev, const struct qs_sample *s
     return qs_eval_add(cx, &ev->eval, s, out, ref);
 }
 
+static void
+report(struct qs_ctx *cx, const struct evaluation *ev, int64_t done)
+{
+    for (int i = 0; i < ev->eval.n_metric; i++)
+        qs_report_metric(cx, qs_metrics[ev->eval.id[i]].name, qs_eval_value(&ev->eval, i));
+    qs_progress(cx, _("evaluate"), done, ev->data->n);
+}
+
 static enum qs_err
 evaluate_all(struct qs_ctx *cx, struct evaluation *ev)
 {
@@ -175,7 +183,8 @@ evaluate_all(struct qs_ctx *cx, struct evaluation *ev)
     enum qs_err err;
     while (!(err = qs_dataset_next(cx, ev->data, &s)) && s) {
         err = evaluate_one(cx, ev, s);
-        qs_progress(cx, _("evaluate"), s->i + 1, ev->data->n);
+        if (!err)
+            report(cx, ev, s->i + 1);
         qs_sample_free(s);
         if (err)
             break;

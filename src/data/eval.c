@@ -255,8 +255,11 @@ keep(struct qs_eval *e, const struct qs_sum sum[QS_N_METRIC])
         e->cap = e->cap ? 2 * e->cap : 256;
         e->sum = qs_xrealloc(e->sum, (size_t)e->cap * (size_t)e->n_metric * sizeof(*e->sum));
     }
-    for (int m = 0; m < e->n_metric; m++)
+    for (int m = 0; m < e->n_metric; m++) {
         e->sum[e->n * e->n_metric + m] = sum[e->id[m]];
+        e->total[m].a += sum[e->id[m]].a;
+        e->total[m].b += sum[e->id[m]].b;
+    }
     e->n++;
 }
 
@@ -280,6 +283,12 @@ qs_eval_add(struct qs_ctx *cx, struct qs_eval *e, const struct qs_sample *s,
     e->n_not_finite += !all_finite(out);
     keep(e, a.sum);
     return QS_OK;
+}
+
+double
+qs_eval_value(const struct qs_eval *e, int i)
+{
+    return qs_metric_value(&qs_metrics[e->id[i]], e->total[i]);
 }
 
 enum qs_err
