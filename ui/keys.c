@@ -22,6 +22,17 @@ const struct ui_action_row ui_actions[UI_N_ACTIONS] = {
 #undef VIEW
 };
 
+bool
+ui_takes_path(enum ui_action act)
+{
+    static const char *const word[] = {"DATA", "FILE", "FOLDER", "MODEL"};
+    const char *arg = ui_actions[act].arg;
+    for (size_t i = 0; arg && i < QS_LEN(word); i++)
+        if (strstr(arg, word[i]))
+            return true;
+    return false;
+}
+
 static const struct {
     const char *name;
     int code;

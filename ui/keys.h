@@ -52,6 +52,9 @@ enum ui_action ui_action_find(const char *name, unsigned where);
 /* Names that begin with `prefix` and work here: the i-th, NULL past the last. */
 const char *ui_action_complete(const char *prefix, unsigned where, int i);
 
+/* Its argument is the name of a file or folder, which Tab completes. */
+bool ui_takes_path(enum ui_action act);
+
 /* "<Enter>", "<C-r>", "j": reads one key at *text and moves past it; UI_KEY_NONE when the name in
  * brackets is not one. `key` gets the position of <Click:x,y> as well. */
 int ui_key_parse(const char **text, struct ui_key *key);

@@ -225,3 +225,38 @@ ui_plot_columns(struct ui_screen *s, struct ui_rect r, const double *v, int64_t 
             draw_column(s, r, r.x + x, UI_PLOT, most > 0 ? fmin(here / most, 1) : 0, false);
     }
 }
+
+/* Mean of the values that share column x of w; NaN: none is finite. */
+static double
+mean_of(const float *v, int n, int w, int x)
+{
+    const int from = n > w ? (int)((int64_t)x * n / w) : x;
+    const int to = n > w ? (int)((int64_t)(x + 1) * n / w) : x + 1;
+    double sum = 0;
+    int count = 0;
+    for (int i = from; i < to; i++)
+        if (isfinite(v[i])) {
+            sum += (double)v[i];
+            count++;
+        }
+    return count > 0 ? sum / count : NAN;
+}
+
+void
+ui_plot_spark(struct ui_screen *s, struct ui_rect r, enum ui_item item, const float *v, int n)
+{
+    static const char plain[] = "_.-:=+*#";
+    const int w = n < r.w ? n : r.w;
+    double lo = INFINITY, hi = -INFINITY;
+    for (int x = 0; x < w; x++) {
+        lo = fmin(lo, mean_of(v, n, w, x));
+        hi = fmax(hi, mean_of(v, n, w, x));
+    }
+    for (int x = 0; x < w; x++) {
+        const double at = mean_of(v, n, w, x);
+        if (isnan(at))
+            continue;
+        const int level = hi > lo ? (int)lround((at - lo) / (hi - lo) * (EIGHTHS - 1)) : 0;
+        ui_put_char(s, r.y, r.x + x, 1, item, lower_block(level + 1), plain[level]);
+    }
+}

@@ -26,6 +26,10 @@ void ui_plot_histogram(struct ui_screen *s, struct ui_rect r, const int64_t *cou
 void ui_plot_ranges(struct ui_screen *s, struct ui_rect r, const float *min, const float *max,
                     const bool *outlier, int64_t n);
 
+/* The course of n values over at most r.w columns of the first row of r, each scaled between the
+ * smallest and the largest of them; what is not finite leaves a gap. */
+void ui_plot_spark(struct ui_screen *s, struct ui_rect r, enum ui_item item, const float *v, int n);
+
 /* n values of at least 0 as columns from below; the largest of those that share a column. */
 void ui_plot_columns(struct ui_screen *s, struct ui_rect r, const double *v, int64_t n,
                      double most);

@@ -168,8 +168,7 @@ list_arguments(const struct ui *ui, const char *line, const char *word, struct q
     const enum ui_action act = ui_action_find(name, ui_where(ui));
     if (act == UI_ACT_NONE || !ui_actions[act].arg)
         return;
-    if (strstr(ui_actions[act].arg, "FILE") || strstr(ui_actions[act].arg, "FOLDER") ||
-        strstr(ui_actions[act].arg, "MODEL"))
+    if (ui_takes_path(act))
         list_paths(word, out);
     else if (act == UI_ACT_THEME)
         for (int i = 0; i < UI_N_THEMES; i++)

@@ -45,6 +45,8 @@ void ui_task_stats(struct ui *ui);
 void ui_task_sqnr(struct ui *ui);
 void ui_task_look(struct ui *ui, int layer);
 void ui_task_quantize(struct ui *ui, const char *folder, bool force);
+/* samples: the first so many, 0: all. */
+void ui_task_eval(struct ui *ui, const char *data, int64_t samples);
 void ui_task_find(struct ui *ui);
 void ui_task_runs(struct ui *ui);
 void ui_task_compare(struct ui *ui, const int64_t *id, int n);

@@ -4,10 +4,12 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "app/app.h"
 #include "base/mem.h"
 #include "ui/table.h"
 
@@ -52,6 +54,33 @@ ui_add_decibel(struct qs_str *out, double db)
         qs_str_add(out, db > 0 ? "inf" : "-inf");
     else if (!isnan(db))
         qs_str_printf(out, "%.1f", db);
+}
+
+void
+ui_add_metric(struct qs_str *out, const char *name, double value)
+{
+    struct qs_metric_look look = {.format = "%.4g"};
+    char text[64];
+    qs_app_metric_look(name, &look);
+    snprintf(text, sizeof(text), look.format, value);
+    qs_str_add(out, text);
+}
+
+char *
+ui_split_count(const char *text, int64_t *count)
+{
+    const char *last = strrchr(text, ' ');
+    char *end = NULL;
+    *count = 0;
+    if (!last || last[1] < '0' || last[1] > '9')
+        return qs_xstrdup(text);
+    const long long n = strtoll(last + 1, &end, 10);
+    if (*end)
+        return qs_xstrdup(text);
+    *count = n;
+    while (last > text && last[-1] == ' ')
+        last--;
+    return qs_xasprintf("%.*s", (int)(last - text), text);
 }
 
 /* The program stays in the folder it was started in. */

@@ -309,6 +309,15 @@ act_open(struct ui *ui, const char *arg)
 }
 
 static void
+act_eval(struct ui *ui, const char *arg)
+{
+    int64_t samples;
+    char *data = ui_split_count(arg, &samples);
+    ui_task_eval(ui, data, samples);
+    free(data);
+}
+
+static void
 act_wait(struct ui *ui, const char *arg)
 {
     (void)arg;
@@ -333,12 +342,19 @@ static const struct {
     enum ui_action act;
     void (*run)(struct ui *ui, const char *arg);
 } global[] = {
-    {UI_ACT_BACK, act_back},           {UI_ACT_NEXT_PANE, act_next_pane},
-    {UI_ACT_PREV_PANE, act_prev_pane}, {UI_ACT_COMMAND, act_command},
-    {UI_ACT_OPEN, act_open},           {UI_ACT_SET, act_set},
-    {UI_ACT_THEME, act_theme},         {UI_ACT_SAVE_SCREEN, act_save_screen},
-    {UI_ACT_WAIT, act_wait},           {UI_ACT_REDRAW, act_redraw},
-    {UI_ACT_SUSPEND, act_suspend},     {UI_ACT_QUIT, act_quit},
+    {UI_ACT_BACK, act_back},
+    {UI_ACT_NEXT_PANE, act_next_pane},
+    {UI_ACT_PREV_PANE, act_prev_pane},
+    {UI_ACT_COMMAND, act_command},
+    {UI_ACT_OPEN, act_open},
+    {UI_ACT_EVAL, act_eval},
+    {UI_ACT_SET, act_set},
+    {UI_ACT_THEME, act_theme},
+    {UI_ACT_SAVE_SCREEN, act_save_screen},
+    {UI_ACT_WAIT, act_wait},
+    {UI_ACT_REDRAW, act_redraw},
+    {UI_ACT_SUSPEND, act_suspend},
+    {UI_ACT_QUIT, act_quit},
 };
 
 static bool
@@ -415,9 +431,7 @@ ask_argument(struct ui *ui, enum ui_action act)
         snprintf(label, sizeof(label), "%s", act == UI_ACT_SEARCH ? "/" : "\\");
     else
         snprintf(label, sizeof(label), "%s (%s): ", _(row->help), row->arg);
-    const bool path =
-        strstr(row->arg, "FILE") || strstr(row->arg, "FOLDER") || strstr(row->arg, "MODEL");
-    ui_ask(ui, path ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label,
+    ui_ask(ui, ui_takes_path(act) ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label,
            act == UI_ACT_FILTER && t ? t->filter.text : NULL, act_with_text, (void *)(intptr_t)act);
     return true;
 }

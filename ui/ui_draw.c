@@ -89,26 +89,38 @@ draw_hints(struct ui *ui, int y)
     }
 }
 
-/* What runs: "statistics 34 %" at the right end of the footer. */
+/* The job that runs, else one that is paused; NULL: neither. */
+static const struct ui_task *
+running_task(const struct ui *ui)
+{
+    const struct ui_task *paused = NULL;
+    for (int i = ui->n_tasks - 1; i >= 0; i--) {
+        const struct ui_task *t = ui->task[i];
+        if (t->job.state == QS_JOB_RUNNING && !t->over)
+            return t;
+        if (t->job.state == QS_JOB_PAUSED && !t->over)
+            paused = t;
+    }
+    return paused;
+}
+
+/* "statistics 34 %" at the right end of the footer. */
 static void
 draw_running(struct ui *ui, int y)
 {
     struct ui_screen *s = ui->screen;
-    char line[128];
-    for (int i = ui->n_tasks - 1; i >= 0; i--) {
-        const struct ui_task *t = ui->task[i];
-        if (t->job.state != QS_JOB_RUNNING || t->over)
-            continue;
-        if (t->job.at.total > 0)
-            snprintf(line, sizeof(line), " %.60s %d %% ", t->title,
-                     (int)(100.0 * (double)t->job.at.done / (double)t->job.at.total));
-        else
-            snprintf(line, sizeof(line), " %.60s ", t->title);
-        const int w = ui_width(line);
-        if (w < s->w / 2)
-            ui_put(s, y, s->w - w, w, UI_BAR, line);
+    const struct ui_task *t = running_task(ui);
+    char line[160], share[24] = "";
+    if (!t)
         return;
-    }
+    if (t->job.at.total > 0)
+        snprintf(share, sizeof(share), "%d %% ",
+                 (int)(100.0 * (double)t->job.at.done / (double)t->job.at.total));
+    snprintf(line, sizeof(line), " %s%.60s %s", t->job.state == QS_JOB_PAUSED ? _("paused: ") : "",
+             t->title, share);
+    const int w = ui_width(line);
+    if (w < s->w / 2)
+        ui_put(s, y, s->w - w, w, UI_BAR, line);
 }
 
 static int

@@ -11,8 +11,9 @@
 
 struct state {
     struct ui_list list;
-    struct ui_task *
-        *row; /* newest first; those of the workbench's own accord only while they run */
+    /* newest first; those of the workbench's own accord only while they run */
+    struct ui_task **row;
+    int *id; /* of each */
     int n;
 };
 
@@ -46,8 +47,7 @@ text_state(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 static enum ui_item
 style_state(const struct ui_column *c, void *arg, int row)
 {
-    static const enum ui_item item[] = {UI_DIM,  UI_STRONG, UI_CAUTION,
-                                        UI_GOOD, UI_BAD,    UI_CAUTION};
+    static const enum ui_item item[] = {UI_DIM, UI_STRONG, UI_CAUTION, UI_GOOD, UI_BAD, UI_CAUTION};
     (void)c;
     return item[at(arg, row)->job.state];
 }
@@ -90,7 +90,7 @@ paint_progress(const struct ui_column *c, void *arg, int row, struct ui_screen *
     enum { NUMBER = 6 };
     const struct qs_job *j = &at(arg, row)->job;
     (void)c;
-    if (j->state == QS_JOB_QUEUED || cell.w < NUMBER)
+    if (j->started <= 0 || cell.w < NUMBER)
         return;
     ui_putf(s, cell.y, cell.x, NUMBER, UI_TEXT, "%3d %% ", (int)(100 * share(j)));
     ui_plot_bar(s, (struct ui_rect){cell.y, cell.x + NUMBER, 1, cell.w - NUMBER}, UI_PLOT,
@@ -100,11 +100,12 @@ paint_progress(const struct ui_column *c, void *arg, int row, struct ui_screen *
 static void
 text_time(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
-    const struct qs_job *j = &at(arg, row)->job;
+    const struct ui_task *task = at(arg, row);
+    const struct qs_job *j = &task->job;
     const double t = qs_job_seconds(j);
-    if (c->data == 0 && j->state != QS_JOB_QUEUED)
+    if (c->data == 0 && j->started > 0)
         ui_add_seconds(out, t);
-    else if (c->data == 1 && j->state == QS_JOB_RUNNING && share(j) > 0.02 && t > 0.5)
+    else if (c->data == 1 && !task->over && share(j) > 0.02 && t > 0.5)
         ui_add_seconds(out, t / share(j) - t);
     else if (c->data == 2 && j->at.done > 0 && t > 0.2)
         qs_str_printf(out, "%.1f/s", (double)j->at.done / t);
@@ -124,7 +125,7 @@ text_result(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     (void)c;
     if (t->job.state == QS_JOB_FAILED)
         qs_str_add(out, qs_message(&t->job.cx));
-    else if (t->job.state == QS_JOB_RUNNING)
+    else if (!t->over)
         qs_str_add(out, t->job.at.what);
     else if (t->result)
         qs_str_add(out, t->result);
@@ -196,18 +197,33 @@ static const struct ui_column column[] = {
      .text = text_result},
 };
 
+/* The job under the cursor; NULL: there is none. */
+static struct ui_task *
+current(const struct state *st)
+{
+    const int row = ui_table_row(&st->list.table);
+    return row >= 0 ? st->row[row] : NULL;
+}
+
+/* The cursor stays on its job, or on the newest. */
 static void
 new_rows(struct state *st)
 {
     struct ui *ui = st->list.ui;
-    const int cursor = st->list.table.cursor;
+    const int row = ui_table_row(&st->list.table);
+    const int here = row > 0 ? st->id[row] : 0; /* by number: the task may be gone */
     st->row = qs_xrealloc(st->row, (size_t)(ui->n_tasks + 1) * sizeof(struct ui_task *));
+    st->id = qs_xrealloc(st->id, (size_t)(ui->n_tasks + 1) * sizeof(*st->id));
     st->n = 0;
     for (int i = ui->n_tasks - 1; i >= 0; i--)
         if (!ui->task[i]->quiet || !ui->task[i]->over || ui->task[i]->job.state == QS_JOB_FAILED)
             st->row[st->n++] = ui->task[i];
     ui_table_set_rows(&st->list.table, st->n);
-    st->list.table.cursor = cursor < st->n ? cursor : 0;
+    for (int i = 0; i < st->n; i++) {
+        st->id[i] = st->row[i]->job.id;
+        if (st->id[i] == here)
+            ui_table_go(&st->list.table, i);
+    }
 }
 
 static void *
@@ -221,7 +237,9 @@ open_view(struct ui *ui)
 static void
 close_view(struct ui *ui, void *state)
 {
-    free(((struct state *)state)->row);
+    struct state *st = state;
+    free(st->row);
+    free(st->id);
     ui_list_close(ui, state);
 }
 
@@ -233,10 +251,60 @@ update(struct ui *ui, void *state, enum ui_event ev)
         new_rows(state);
 }
 
+/* "top1   0.9350   course of its values   smallest .. largest" */
+static void
+draw_metric(struct ui_screen *s, struct ui_rect r, const struct qs_job_metric *m, int name_w)
+{
+    enum { VALUE_W = 10 };
+    struct qs_metric_look look = {.unit = ""};
+    float v[QS_JOB_HISTORY + 1];
+    struct qs_str text;
+    qs_app_metric_look(m->name, &look);
+    qs_str_init(&text);
+    ui_add_metric(&text, m->name, m->value);
+    ui_put(s, r.y, r.x, name_w, UI_TEXT, m->name);
+    int x = name_w + 1;
+    ui_put_cell(s, r.y, r.x + x, VALUE_W, UI_STRONG, true, text.s);
+    x += VALUE_W + 1;
+    x += 1 + ui_put(s, r.y, r.x + x, r.w - x, UI_DIM, look.unit);
+    memcpy(v, m->history, sizeof(m->history));
+    v[m->n_history] = (float)m->value;
+    ui_plot_spark(s, (struct ui_rect){r.y, r.x + x, 1, r.w - x}, UI_PLOT, v, m->n_history + 1);
+    qs_str_release(&text);
+}
+
+/* The metrics of a job and all of its result, in at most the lower half of r; returns the rows. */
+static int
+draw_detail(struct state *st, struct ui_screen *s, struct ui_rect r)
+{
+    const struct ui_task *task = current(st);
+    const struct qs_job_progress *p = &task->job.at;
+    struct qs_str text;
+    int name_w = 0;
+    for (int i = 0; i < p->n_metric; i++)
+        name_w = ui_width(p->metric[i].name) > name_w ? ui_width(p->metric[i].name) : name_w;
+    qs_str_init(&text);
+    text_result(NULL, st, ui_table_row(&st->list.table), &text);
+    struct ui_rect in = {0, r.x + 1, 0, r.w - 2};
+    int rows = 1 + p->n_metric + ui_put_wrapped(NULL, in, UI_TEXT, text.s);
+    rows = rows > r.h / 2 ? r.h / 2 : rows;
+    in.y = r.y + r.h - rows;
+    ui_put_rule(s, in.y++, r.x, r.w, task->title, false);
+    for (int i = 0; i < p->n_metric && in.y < r.y + r.h; i++, in.y++)
+        draw_metric(s, (struct ui_rect){in.y, in.x, 1, in.w}, &p->metric[i], name_w);
+    in.h = r.y + r.h - in.y;
+    ui_put_wrapped(s, in, style_state(NULL, st, ui_table_row(&st->list.table)), text.s);
+    qs_str_release(&text);
+    return rows;
+}
+
 static void
 draw(struct ui *ui, void *state, struct ui_rect r)
 {
+    enum { LOW = 8 };
     struct state *st = state;
+    if (current(st) && r.h >= LOW)
+        r.h -= draw_detail(st, ui->screen, r);
     ui_table_draw(&st->list.table, ui->screen, r, true);
     if (st->n == 0 && r.h > 2)
         ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM, _("nothing runs and nothing ran"));
@@ -245,15 +313,18 @@ draw(struct ui *ui, void *state, struct ui_rect r)
 static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
-    struct state *st = state;
-    const int row = ui_table_row(&st->list.table);
+    struct ui_task *task = current(state);
     (void)arg;
-    if (action != UI_ACT_CANCEL || row < 0)
+    if ((action != UI_ACT_CANCEL && action != UI_ACT_PAUSE) || !task)
         return false;
-    if (st->row[row]->over)
+    if (task->over)
         ui_say(ui, UI_DIM, _("this job is over"));
+    else if (action == UI_ACT_CANCEL)
+        qs_worker_cancel(ui->worker, &task->job);
+    else if (task->job.state == QS_JOB_PAUSED)
+        qs_worker_resume(ui->worker, &task->job);
     else
-        qs_worker_cancel(ui->worker, &st->row[row]->job);
+        qs_worker_pause(ui->worker, &task->job);
     return true;
 }
 

@@ -255,8 +255,11 @@ keep(struct qs_eval *e, const struct qs_sum sum[QS_N_METRIC])
         e->cap = e->cap ? 2 * e->cap : 256;
         e->sum = qs_xrealloc(e->sum, (size_t)e->cap * (size_t)e->n_metric * sizeof(*e->sum));
     }
-    for (int m = 0; m < e->n_metric; m++)
+    for (int m = 0; m < e->n_metric; m++) {
         e->sum[e->n * e->n_metric + m] = sum[e->id[m]];
+        e->total[m].a += sum[e->id[m]].a;
+        e->total[m].b += sum[e->id[m]].b;
+    }
     e->n++;
 }
 
@@ -283,14 +286,9 @@ qs_eval_add(struct qs_ctx *cx, struct qs_eval *e, const struct qs_sample *s,
 }
 
 double
-qs_eval_value(const struct qs_eval *e, int m)
+qs_eval_value(const struct qs_eval *e, int i)
 {
-    struct qs_sum total = {0, 0};
-    for (int64_t i = 0; i < e->n; i++) {
-        total.a += e->sum[i * e->n_metric + m].a;
-        total.b += e->sum[i * e->n_metric + m].b;
-    }
-    return qs_metric_value(&qs_metrics[e->id[m]], total);
+    return qs_metric_value(&qs_metrics[e->id[i]], e->total[i]);
 }
 
 enum qs_err

@@ -17,8 +17,9 @@ struct qs_eval {
     int n_metric;
     struct qs_sum *sum; /* [n][n_metric] */
     int64_t n, cap;
-    int64_t n_not_finite;       /* samples whose output has a NaN or an infinity */
-    struct qs_str *predictions; /* NULL: not wanted; else JSON, a line for each sample */
+    struct qs_sum total[QS_N_METRIC]; /* [n_metric] of all samples */
+    int64_t n_not_finite;             /* samples whose output has a NaN or an infinity */
+    struct qs_str *predictions;       /* NULL: not wanted; else JSON, a line for each sample */
 };
 
 /* `metrics`: names joined by ',', NULL: all that data and reference allow. A name that does not
@@ -30,8 +31,8 @@ bool qs_eval_needs_reference(const struct qs_eval *e);
 /* out: the output of the model for the sample; ref: that of the reference, NULL without one. */
 enum qs_err qs_eval_add(struct qs_ctx *cx, struct qs_eval *e, const struct qs_sample *s,
                         const struct qs_value *out, const struct qs_value *ref) QS_MUST_CHECK;
-/* Metric m of those asked for, so far. */
-double qs_eval_value(const struct qs_eval *e, int m);
+/* Value of the i-th metric for the samples so far. */
+double qs_eval_value(const struct qs_eval *e, int i);
 /* metric: [e->n_metric], names owned by the receiver. */
 enum qs_err qs_eval_result(struct qs_ctx *cx, const struct qs_eval *e,
                            struct qs_run_metric *metric) QS_MUST_CHECK;

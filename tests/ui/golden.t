@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Key scripts and the screens they lead to: NAME.keys is pressed on the sample model at the size
+# Key scripts and the screens they lead to: NAME.keys is pressed on a copy of the sample model, with
+# the sample folder beside it, at the size
 # in its line '# size: WxH' (80x24 without one), with the arguments in '# options: ...', in the
 # language in '# language: LL', and the last screen is compared with NAME.screen. '# model: NAME'
 # adds a model of tests/make-model.
@@ -8,10 +9,11 @@
 [ -x "$qslim" ] || skip_all "no program here"
 unset NO_COLOR
 
-# What changes from run to run: times, version, kernels of this machine.
+# What changes from run to run: times and rates, version, kernels of this machine.
 normalise() {
     sed -E -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}/YYYY-MM-DD hh:mm/g' \
         -e 's/[0-9]+\.[0-9]{2} s( |$)/N.NN s\1/g' \
+        -e 's/ [0-9]:[0-9]{2} / M:SS /' -e 's/[ 0-9.]{7}\/s/         /' \
         -e '/^ . version /s/[0-9]+\.[0-9.]+/N/g'
 }
 
@@ -34,6 +36,7 @@ for keys in "$top"/tests/ui/*.keys; do
     [ -z "$model" ] || { mkdir "$tmp/$name/$model" && "$build/tests/make-model" "$model" "$tmp/$name/$model"; }
     cp -R "$sample/digits" "$tmp/$name/digits"
     chmod -R u+w "$tmp/$name"
+    ln -s "$sample" "$tmp/$name/sample"
     # shellcheck disable=SC2086
     if ! (cd "$tmp/$name" && HOME=$tmp/$name LANGUAGE=$language QSLIM_LOCALEDIR=$build/po QSLIM_DB=$tmp/$name/runs.db "$qslim" tui ${options:-${model:-digits}} \
         --script "$keys" --size "${size:-80x24}" --save-screen screen) >"$tmp/out" 2>&1; then

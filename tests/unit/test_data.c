@@ -543,6 +543,8 @@ evaluation_counts(void **state)
     for (s.i = 0; s.i < 4; s.i++)
         assert_int_equal(qs_eval_add(&cx, &e, &s, &out, NULL), QS_OK);
     assert_int_equal(qs_eval_result(&cx, &e, metric), QS_OK);
+    for (int i = 0; i < e.n_metric; i++)
+        assert_float_equal(qs_eval_value(&e, i), metric[i].value, 0);
     assert_string_equal(metric[0].name, "top1");
     assert_true(metric[0].value == 0.25);
     assert_true(metric[1].value == 1); /* equal outputs in their order: 2, 0, 1, 3, 4 */
