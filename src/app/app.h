@@ -68,7 +68,8 @@ enum qs_err qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o,
 struct qs_execute_options {
     const struct qs_strv *inputs; /* "NAME=FILE.npy", or "FILE.npy" of the only input */
     const char *output;           /* folder for <name>.npy, '/' in a name written as '|' */
-    bool all;                     /* also what every node of the main block makes */
+    bool all;                     /* also what every node of the main block makes: exactly */
+    bool exact;                   /* never in the fast engine */
     bool force;
 };
 struct qs_executed_tensor {
@@ -81,9 +82,10 @@ struct qs_executed {
     struct qs_executed_tensor *tensor;
     int n;
     double seconds;                  /* of the run (with `all`: and of writing) */
+    const char *engine;              /* "fast" or "exact" */
     int64_t param_bytes, peak_bytes; /* memory of parameters and of tensors alive at once */
 };
-/* Runs the model once, exactly (engine/exec.h), and writes what it computes. */
+/* Runs the model once (engine/engine.h) and writes what it computes. */
 enum qs_err qs_app_execute(struct qs_ctx *cx, const struct qs_opened *o,
                            const struct qs_execute_options *opt,
                            struct qs_executed *done) QS_MUST_CHECK;
@@ -94,12 +96,15 @@ void qs_executed_release(struct qs_executed *done);
 enum qs_err qs_app_runnable(struct qs_ctx *cx, const struct qs_opened *o,
                             struct qs_model **out) QS_MUST_CHECK;
 
+enum { QS_EVAL_BATCH_MOST = 256 };
 struct qs_evaluate_options {
     const char *data;        /* a data file, see qslim-data(5) */
     int64_t samples;         /* the first so many; 0: all */
     const char *metrics;     /* names joined by ','; NULL: all that can be had */
     int64_t max_pixels;      /* of a picture; 0: the default */
     const char *predictions; /* file for what is predicted, a line of JSON per sample; NULL: none */
+    int batch;               /* most samples run at once; 0: as many as pay */
+    bool exact;              /* never in the fast engine */
     bool force;
     bool no_store;
     const char *db; /* path of the store; NULL: default */
@@ -109,10 +114,11 @@ struct qs_evaluated {
     int64_t samples;   /* that were evaluated */
     int64_t broken;    /* that could not be read */
     double images_per_second;
+    const char *engine; /* that ran the model last: "fast", "exact", "" none */
 };
-/* Runs the model on the samples of a data file, one at a time, and stores the run with its
- * metrics. `reference` (may be NULL) is the model to compare outputs with. On failure the run is
- * filled as far as it came. */
+/* Runs the model on the samples of a data file and stores the run with its metrics, which it also
+ * reports while it runs. `reference` (may be NULL) is the model to compare outputs with. On failure
+ * the run is filled as far as it came; a cancelled one has the metrics of the samples it saw. */
 enum qs_err qs_app_evaluate(struct qs_ctx *cx, const struct qs_opened *o,
                             const struct qs_opened *reference,
                             const struct qs_evaluate_options *opt,

@@ -8,8 +8,7 @@
 #include "app/app.h"
 #include "base/i18n.h"
 #include "base/mem.h"
-#include "engine/exec.h"
-#include "engine/fast.h"
+#include "engine/engine.h"
 #include "kernels/cpu.h"
 #include "model/shape.h"
 
@@ -21,8 +20,8 @@ struct bench {
     struct qs_value *in;
     struct qs_buf **buf;
     int n_in;
-    struct qs_fast *fast; /* one of these */
-    struct qs_exec *exec;
+    struct qs_model *model; /* runnable form */
+    struct qs_engine *engine;
     double *ms; /* of each run */
     int cap, n_op_cap;
     /* the exact engine: time at which the last tensor was made */
@@ -134,19 +133,18 @@ see_exact(struct qs_ctx *cx, void *arg, int32_t node, int32_t var, const struct 
 static enum qs_err
 run_once(struct qs_ctx *cx, struct bench *b)
 {
-    if (b->fast)
-        return qs_fast_run(cx, b->fast, b->in, b->n_in, NULL);
     const struct qs_watch watch = {see_exact, b};
     b->last = ms_now();
     b->op = 0;
-    return qs_exec_run(cx, b->exec, b->in, b->n_in, &watch);
+    return qs_engine_run(cx, b->engine, b->in, b->n_in, &watch);
 }
 
 static void
 note_steps(struct bench *b)
 {
-    for (int i = 0; b->fast && i < qs_fast_n_steps(b->fast); i++) {
-        const struct qs_fast_step s = qs_fast_step(b->fast, i);
+    const struct qs_fast *fast = qs_engine_fast(b->engine);
+    for (int i = 0; fast && i < qs_fast_n_steps(fast); i++) {
+        const struct qs_fast_step s = qs_fast_step(fast, i);
         note_time(b, i, s.op_type, s.name, 1e3 * s.seconds);
     }
 }
@@ -186,25 +184,24 @@ measure(struct qs_ctx *cx, struct bench *b, double seconds)
     return QS_OK;
 }
 
-/* The fast engine when it can, else the exact one. */
 static enum qs_err
 make_engine(struct qs_ctx *cx, struct bench *b)
 {
+    const struct qs_engine_options how = {0};
+    enum qs_err err = qs_app_runnable(cx, b->o, &b->model);
+    return err ? err : qs_engine_new(cx, b->model, &how, &b->engine);
+}
+
+static void
+describe(const struct qs_ctx *cx, const struct bench *b)
+{
     struct qs_benched *d = b->done;
-    enum qs_err err = qs_fast_new(cx, b->o->model, b->in, b->n_in, NULL, &b->fast);
+    const struct qs_fast *fast = qs_engine_fast(b->engine);
     d->threads = cx->threads;
-    d->engine = err ? "exact" : "fast";
-    if (!err) {
-        d->isa = qs_fast_isa(b->fast);
-        d->param_bytes = qs_fast_param_bytes(b->fast);
-        d->peak_bytes = qs_fast_tensor_bytes(b->fast);
-        return QS_OK;
-    }
-    if (err != QS_ERR_UNSUPPORTED)
-        return err;
-    qs_clear(cx);
-    d->isa = qk_cpu_name();
-    return qs_exec_new(cx, b->o->model, &b->exec);
+    d->engine = qs_engine_kind(b->engine);
+    d->isa = fast ? qs_fast_isa(fast) : qk_cpu_name();
+    d->param_bytes = qs_engine_param_bytes(b->engine);
+    d->peak_bytes = qs_engine_peak_bytes(b->engine);
 }
 
 enum qs_err
@@ -224,12 +221,10 @@ qs_app_bench(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_bench
         err = make_engine(cx, &b);
     if (!err)
         err = measure(cx, &b, opt->seconds);
-    if (!err && b.exec) {
-        done->param_bytes = qs_exec_param_bytes(b.exec);
-        done->peak_bytes = qs_exec_peak_bytes(b.exec);
-    }
-    qs_fast_free(b.fast);
-    qs_exec_free(b.exec);
+    if (!err)
+        describe(cx, &b);
+    qs_engine_free(b.engine);
+    qs_model_unref(b.model);
     for (int i = 0; i < b.n_in; i++)
         qs_buf_unref(b.buf[i]);
     free(b.in);

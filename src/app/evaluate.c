@@ -6,32 +6,25 @@
 
 #include "app/app.h"
 #include "app/record.h"
+#include "app/runner.h"
 #include "base/file.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "data/eval.h"
-#include "data/preprocess.h"
-#include "engine/exec.h"
 
-/* A model that runs on samples. */
-struct runner {
-    const struct qs_opened *o;
-    struct qs_model *model; /* runnable form */
-    struct qs_exec *exec;
-    int n;               /* inputs */
-    int32_t *var;        /* [n] */
-    struct qs_value *in; /* [n] borrowed, or owned where converted */
-    bool *converted;
-};
+#define REPORT_SECONDS 0.3
 
 struct evaluation {
     const struct qs_evaluate_options *opt;
     struct qs_dataset *data;
     struct qs_eval eval;
-    struct runner model, reference; /* exec NULL: not there */
+    struct qs_runner *model, *reference; /* reference NULL: not needed */
+    struct qs_sample *pending[QS_RUNNER_BATCH_MOST];
+    int n_pending;
     struct qs_str predictions;
-    double seconds; /* of running models and reading samples */
+    double seconds;  /* of running models and reading samples */
+    double reported; /* time of the last report of metrics */
 };
 
 static double
@@ -42,129 +35,70 @@ seconds_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* --- one model -------------------------------------------------------------------------------- */
+/* --- all samples ------------------------------------------------------------------------------ */
+
+static void
+report_metrics(struct qs_ctx *cx, struct evaluation *ev)
+{
+    const double now = seconds_now();
+    if (now - ev->reported < REPORT_SECONDS)
+        return;
+    ev->reported = now;
+    for (int m = 0; m < ev->eval.n_metric; m++)
+        qs_report_metric(cx, qs_metrics[ev->eval.id[m]].name, qs_eval_value(&ev->eval, m));
+}
 
 static enum qs_err
-runner_start(struct qs_ctx *cx, struct runner *r, const struct qs_opened *o)
+run_pending(struct qs_ctx *cx, struct evaluation *ev)
 {
-    enum qs_err err = qs_app_runnable(cx, o, &r->model);
-    r->o = o;
-    r->n = qs_model_inputs(o->model, NULL, 0);
-    r->var = qs_xcalloc((size_t)r->n + 1, sizeof(*r->var));
-    r->in = qs_xcalloc((size_t)r->n + 1, sizeof(*r->in));
-    r->converted = qs_xcalloc((size_t)r->n + 1, sizeof(*r->converted));
-    qs_model_inputs(o->model, r->var, r->n);
+    enum qs_err err = qs_runner_run(cx, ev->model, ev->pending, ev->n_pending, NULL);
+    if (!err && ev->reference)
+        err = qs_runner_run(cx, ev->reference, ev->pending, ev->n_pending, NULL);
+    return err ? qs_prefix(cx, _("cannot run on sample '%s'"), ev->data->name[ev->pending[0]->i])
+               : QS_OK;
+}
+
+static void
+drop_pending(struct evaluation *ev)
+{
+    while (ev->n_pending > 0)
+        qs_sample_free(ev->pending[--ev->n_pending]);
+}
+
+static enum qs_err
+evaluate_pending(struct qs_ctx *cx, struct evaluation *ev)
+{
+    enum qs_err err = ev->n_pending > 0 ? run_pending(cx, ev) : QS_OK;
+    for (int i = 0; i < ev->n_pending && !err; i++) {
+        const struct qs_value *ref = ev->reference ? qs_runner_out(ev->reference, i) : NULL;
+        err = qs_eval_add(cx, &ev->eval, ev->pending[i], qs_runner_out(ev->model, i), ref);
+        qs_progress(cx, _("evaluate"), ev->pending[i]->i + 1, ev->data->n);
+    }
+    drop_pending(ev);
     if (!err)
-        err = qs_exec_new(cx, r->model, &r->exec);
+        report_metrics(cx, ev);
     return err;
 }
 
-static void
-drop_inputs(struct runner *r)
-{
-    for (int i = 0; i < r->n; i++) {
-        if (r->converted[i])
-            qs_data_tensor_release(&r->in[i]);
-        r->in[i] = (struct qs_value){0};
-        r->converted[i] = false;
-    }
-}
-
-static void
-runner_release(struct runner *r)
-{
-    if (r->in)
-        drop_inputs(r);
-    qs_exec_free(r->exec);
-    qs_model_unref(r->model);
-    free(r->var);
-    free(r->in);
-    free(r->converted);
-    *r = (struct runner){0};
-}
-
-/* NumPy's default types are the wide ones: numbers of the other width become those of the model. */
-static enum qs_err
-convert(struct qs_ctx *cx, struct runner *r, int i, const struct qs_value *v)
-{
-    const int32_t want = r->o->model->var[r->var[i]].dtype;
-    const bool to_float = want == QS_DTYPE_float32 && v->dtype == QS_DTYPE_float64;
-    const bool to_wide = want == QS_DTYPE_int64 && v->dtype == QS_DTYPE_int32;
-    const bool to_narrow = want == QS_DTYPE_int32 && v->dtype == QS_DTYPE_int64;
-    r->in[i] = *v;
-    if (!to_float && !to_wide && !to_narrow)
-        return QS_OK;
-    const enum qs_err err = qs_data_tensor(cx, want, v->n, v->d, &r->in[i]);
-    if (err)
-        return err;
-    r->converted[i] = true;
-    for (int64_t k = 0; k < v->count; k++)
-        if (to_float)
-            r->in[i].f32[k] = (float)v->f64[k];
-        else if (to_wide)
-            r->in[i].i64[k] = v->i32[k];
-        else
-            r->in[i].i32[k] = (int32_t)v->i64[k];
-    return QS_OK;
-}
-
-/* Which input of the model a sample's input is for. */
 static int
-find_input(const struct runner *r, const char *name)
+batch_for(const struct evaluation *ev, const struct qs_sample *s)
 {
-    for (int i = 0; i < r->n && name; i++)
-        if (strcmp(r->o->model->var[r->var[i]].name, name) == 0)
-            return i;
-    return !name && r->n == 1 ? 0 : -1;
+    const int a = qs_runner_batch(ev->model, s);
+    const int b = ev->reference ? qs_runner_batch(ev->reference, s) : a;
+    return a < b ? a : b;
 }
 
+/* Takes the sample over. */
 static enum qs_err
-bind_inputs(struct qs_ctx *cx, struct runner *r, const struct qs_sample *s)
+evaluate_sample(struct qs_ctx *cx, struct evaluation *ev, struct qs_sample *s)
 {
-    if (s->n_input != r->n)
-        return qs_fail(cx, QS_ERR_FORMAT, _("'%s' has %d inputs, but the data give %d"), r->o->path,
-                       r->n, s->n_input);
-    for (int k = 0; k < s->n_input; k++) {
-        const int i = find_input(r, s->input_name[k]);
-        if (i < 0 || r->in[i].data)
-            return qs_fail(cx, QS_ERR_FORMAT, _("'%s' has no input '%s'"), r->o->path,
-                           s->input_name[k] ? s->input_name[k] : "?");
-        const enum qs_err err = convert(cx, r, i, &s->input[k]);
-        if (err)
-            return err;
-    }
-    return QS_OK;
-}
-
-/* The last output is the one that counts. */
-static enum qs_err
-run_on(struct qs_ctx *cx, struct runner *r, const struct qs_sample *s, const struct qs_value **out)
-{
-    enum qs_err err = bind_inputs(cx, r, s);
-    if (!err)
-        err = qs_exec_run(cx, r->exec, r->in, r->n, NULL);
-    drop_inputs(r);
-    if (err)
-        return err;
-    const int n = qs_exec_n_out(r->exec);
-    *out = n > 0 ? qs_exec_out(r->exec, n - 1) : NULL;
-    if (!*out || !(*out)->data)
-        return qs_fail(cx, QS_ERR_FORMAT, _("'%s' computes no output"), r->o->path);
-    return QS_OK;
-}
-
-/* --- all samples ------------------------------------------------------------------------------ */
-
-static enum qs_err
-evaluate_one(struct qs_ctx *cx, struct evaluation *ev, const struct qs_sample *s)
-{
-    const struct qs_value *out = NULL, *ref = NULL;
-    enum qs_err err = run_on(cx, &ev->model, s, &out);
-    if (!err && ev->reference.exec)
-        err = run_on(cx, &ev->reference, s, &ref);
-    if (err)
-        return qs_prefix(cx, _("cannot run on sample '%s'"), ev->data->name[s->i]);
-    return qs_eval_add(cx, &ev->eval, s, out, ref);
+    enum qs_err err = QS_OK;
+    if (ev->n_pending > 0 && !qs_samples_alike(ev->pending[0], s))
+        err = evaluate_pending(cx, ev);
+    ev->pending[ev->n_pending++] = s;
+    if (!err && ev->n_pending >= batch_for(ev, s))
+        err = evaluate_pending(cx, ev);
+    return err;
 }
 
 static enum qs_err
@@ -174,12 +108,13 @@ evaluate_all(struct qs_ctx *cx, struct evaluation *ev)
     struct qs_sample *s = NULL;
     enum qs_err err;
     while (!(err = qs_dataset_next(cx, ev->data, &s)) && s) {
-        err = evaluate_one(cx, ev, s);
-        qs_progress(cx, _("evaluate"), s->i + 1, ev->data->n);
-        qs_sample_free(s);
+        err = evaluate_sample(cx, ev, s);
         if (err)
             break;
     }
+    if (!err)
+        err = evaluate_pending(cx, ev);
+    drop_pending(ev);
     ev->seconds = seconds_now() - start;
     return err;
 }
@@ -191,6 +126,16 @@ set_metrics(struct qs_ctx *cx, struct evaluation *ev, struct qs_run *run)
     const enum qs_err err = qs_eval_result(cx, &ev->eval, run->metric);
     run->n_metric = err ? 0 : ev->eval.n_metric;
     return err;
+}
+
+/* What a cancelled run keeps: the metrics of the samples it saw. */
+static void
+set_partial(const struct qs_ctx *cx, struct evaluation *ev, struct qs_run *run)
+{
+    struct qs_ctx own;
+    qs_ctx_init_child(&own, cx);
+    if (ev->eval.n > 0)
+        (void)set_metrics(&own, ev, run);
 }
 
 /* The choices of the run, as comments of a plan file. */
@@ -231,13 +176,14 @@ prepare(struct qs_ctx *cx, struct evaluation *ev, const struct qs_opened *o,
         const struct qs_opened *reference)
 {
     const struct qs_dataset_options how = {ev->opt->samples, ev->opt->max_pixels};
+    const struct qs_runner_options run = {.engine.exact = ev->opt->exact, .batch = ev->opt->batch};
     enum qs_err err = qs_dataset_open(cx, ev->opt->data, &how, &ev->data);
     if (!err)
         err = qs_eval_init(cx, &ev->eval, ev->data, ev->opt->metrics, reference != NULL);
     if (!err)
-        err = runner_start(cx, &ev->model, o);
+        err = qs_runner_new(cx, o, &run, &ev->model);
     if (!err && reference && qs_eval_needs_reference(&ev->eval))
-        err = runner_start(cx, &ev->reference, reference);
+        err = qs_runner_new(cx, reference, &run, &ev->reference);
     if (!err && ev->opt->predictions)
         ev->eval.predictions = &ev->predictions;
     return err;
@@ -246,8 +192,8 @@ prepare(struct qs_ctx *cx, struct evaluation *ev, const struct qs_opened *o,
 static void
 release(struct evaluation *ev)
 {
-    runner_release(&ev->model);
-    runner_release(&ev->reference);
+    qs_runner_free(ev->model);
+    qs_runner_free(ev->reference);
     qs_eval_release(&ev->eval);
     qs_dataset_close(ev->data);
     qs_str_release(&ev->predictions);
@@ -259,7 +205,7 @@ qs_app_evaluate(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_op
 {
     struct evaluation ev = {.opt = opt};
     struct qs_record record;
-    *out = (struct qs_evaluated){0};
+    *out = (struct qs_evaluated){.engine = ""};
     qs_str_init(&ev.predictions);
     enum qs_err err = prepare(cx, &ev, o, reference);
     if (!err)
@@ -271,10 +217,13 @@ qs_app_evaluate(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_op
         err = evaluate_all(cx, &ev);
         if (!err)
             err = set_metrics(cx, &ev, &out->run);
+        else if (err == QS_ERR_CANCELLED)
+            set_partial(cx, &ev, &out->run);
         if (!err && opt->predictions)
             err = write_predictions(cx, &ev);
         out->samples = ev.eval.n;
         out->broken = ev.data->n_broken;
+        out->engine = qs_engine_kind(qs_runner_engine(ev.model));
         out->images_per_second = ev.seconds > 0 ? (double)ev.eval.n / ev.seconds : 0;
         err = qs_record_end(cx, &record, err);
     }

@@ -10,7 +10,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "engine/exec.h"
+#include "engine/engine.h"
 #include "io/npy.h"
 
 struct inputs {
@@ -179,14 +179,14 @@ see_tensor(struct qs_ctx *cx, void *arg, int32_t node, int32_t var, const struct
 }
 
 static enum qs_err
-write_outputs(struct qs_ctx *cx, struct output *out, const struct qs_exec *e)
+write_outputs(struct qs_ctx *cx, struct output *out, const struct qs_engine *e)
 {
-    const int n = qs_exec_n_out(e);
+    const int n = qs_engine_n_out(e);
     int32_t *var = qs_xcalloc((size_t)n + 1, sizeof(*var));
     enum qs_err err = QS_OK;
     qs_model_outputs(out->o->model, var, n);
     for (int i = 0; i < n && !err; i++) {
-        const struct qs_value *v = qs_exec_out(e, i);
+        const struct qs_value *v = qs_engine_out(e, i);
         if (!v->data)
             err = qs_fail(cx, QS_ERR_FORMAT, _("the model did not compute its output '%s'"),
                           out->o->model->var[var[i]].name);
@@ -225,27 +225,32 @@ seconds_now(void)
 }
 
 static enum qs_err
+run_engine(struct qs_ctx *cx, struct output *out, const struct inputs *in, struct qs_engine *e)
+{
+    const struct qs_watch watch = {see_tensor, out};
+    const double start = seconds_now();
+    const enum qs_err err = qs_engine_run(cx, e, in->value, in->n, out->opt->all ? &watch : NULL);
+    if (err)
+        return err;
+    out->done->seconds = seconds_now() - start;
+    out->done->engine = qs_engine_kind(e);
+    out->done->param_bytes = qs_engine_param_bytes(e);
+    out->done->peak_bytes = qs_engine_peak_bytes(e);
+    return write_outputs(cx, out, e);
+}
+
+static enum qs_err
 run_model(struct qs_ctx *cx, struct output *out, const struct inputs *in)
 {
-    struct qs_exec *e = NULL;
+    const struct qs_engine_options how = {.exact = out->opt->exact || out->opt->all};
+    struct qs_engine *e = NULL;
     struct qs_model *m = NULL;
-    const struct qs_watch watch = {see_tensor, out};
     enum qs_err err = qs_app_runnable(cx, out->o, &m);
     if (!err)
-        err = qs_exec_new(cx, m, &e);
-    const double start = seconds_now();
+        err = qs_engine_new(cx, m, &how, &e);
     if (!err)
-        err = qs_exec_run(cx, e, in->value, in->n, out->opt->all ? &watch : NULL);
-    if (err) {
-        qs_exec_free(e);
-        qs_model_unref(m);
-        return err;
-    }
-    out->done->seconds = seconds_now() - start;
-    out->done->param_bytes = qs_exec_param_bytes(e);
-    out->done->peak_bytes = qs_exec_peak_bytes(e);
-    err = write_outputs(cx, out, e);
-    qs_exec_free(e);
+        err = run_engine(cx, out, in, e);
+    qs_engine_free(e);
     qs_model_unref(m);
     return err;
 }

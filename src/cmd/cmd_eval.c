@@ -11,9 +11,9 @@
 
 struct options {
     char *data, *metric, *reference, *params, *reference_params, *predictions;
-    int samples, max_pixels, precision;
+    int samples, batch, max_pixels, precision;
     double min_accuracy;
-    bool no_store, force;
+    bool exact, no_store, force;
 };
 
 /* The integer engine gets its row when it is there. */
@@ -30,6 +30,10 @@ static const struct qs_opt opts[] = {
      N_("compare the outputs with those of this model, too")},
     {"precision", 0, QS_OPT_CHOICE, offsetof(struct options, precision), 0, 0, precisions, "fp32",
      "P", N_("the engine that runs the model")},
+    {"batch", 0, QS_OPT_INT, offsetof(struct options, batch), 0, QS_EVAL_BATCH_MOST, NULL, "0", "N",
+     N_("run up to N samples at once; 0: as many as pay")},
+    {"exact", 0, QS_OPT_FLAG, offsetof(struct options, exact), 0, 0, NULL, NULL, NULL,
+     N_("compute as Paddle does, operator by operator; slower")},
     {"min-accuracy", 0, QS_OPT_FLOAT, offsetof(struct options, min_accuracy), 0, 1e9, NULL, "0",
      "X", N_("exit with status 3 when the first metric is below X")},
     {"predictions", 0, QS_OPT_TEXT, offsetof(struct options, predictions), 0, 0, NULL, NULL, "FILE",
@@ -54,6 +58,7 @@ print_json(struct qs_ctx *cx, const struct qs_evaluated *e)
     json_object_del(o, "files");
     json_object_set_new(o, "samples", json_integer(e->samples));
     json_object_set_new(o, "broken", json_integer(e->broken));
+    json_object_set_new(o, "engine", json_string(e->engine));
     json_object_set_new(o, "images_per_second", qs_json_real(e->images_per_second));
     return qs_print_json(cx, o);
 }
@@ -119,6 +124,8 @@ evaluate(struct qs_ctx *cx, const struct qs_common *common, const struct options
         .samples = opt->samples,
         .metrics = opt->metric,
         .max_pixels = opt->max_pixels,
+        .batch = opt->batch,
+        .exact = opt->exact,
         .predictions = opt->predictions,
         .force = opt->force,
         .no_store = opt->no_store,

@@ -9,7 +9,7 @@
 struct options {
     char *params, *output;
     struct qs_strv input;
-    bool all, force;
+    bool all, exact, force;
 };
 
 static const struct qs_opt opts[] = {
@@ -19,6 +19,8 @@ static const struct qs_opt opts[] = {
      N_("folder for one .npy file per output")},
     {"all", 0, QS_OPT_FLAG, offsetof(struct options, all), 0, 0, NULL, NULL, NULL,
      N_("write every intermediate tensor, too")},
+    {"exact", 0, QS_OPT_FLAG, offsetof(struct options, exact), 0, 0, NULL, NULL, NULL,
+     N_("compute as Paddle does, operator by operator; slower")},
     {"force", 0, QS_OPT_FLAG, offsetof(struct options, force), 0, 0, NULL, NULL, NULL,
      N_("replace existing files")},
     {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
@@ -36,9 +38,9 @@ print_json(struct qs_ctx *cx, const struct qs_executed *done)
                                         qs_json_text(t->file), "dims", qs_json_dims(t->d, t->n),
                                         "dtype", qs_dtype_name(t->dtype)));
     }
-    return qs_print_json(cx, json_pack("{s:o,s:o,s:I,s:I}", "outputs", list, "seconds",
-                                       qs_json_real(done->seconds), "param_bytes",
-                                       (json_int_t)done->param_bytes, "peak_bytes",
+    return qs_print_json(cx, json_pack("{s:o,s:o,s:s,s:I,s:I}", "outputs", list, "seconds",
+                                       qs_json_real(done->seconds), "engine", done->engine,
+                                       "param_bytes", (json_int_t)done->param_bytes, "peak_bytes",
                                        (json_int_t)done->peak_bytes));
 }
 
@@ -64,7 +66,12 @@ execute(struct qs_ctx *cx, const struct qs_common *common, const struct options 
         const struct qs_opened *o)
 {
     const struct qs_execute_options how = {
-        .inputs = &opt->input, .output = opt->output, .all = opt->all, .force = opt->force};
+        .inputs = &opt->input,
+        .output = opt->output,
+        .all = opt->all,
+        .exact = opt->exact,
+        .force = opt->force,
+    };
     struct qs_executed done;
     enum qs_err err = qs_app_execute(cx, o, &how, &done);
     if (err)

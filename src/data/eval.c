@@ -282,6 +282,17 @@ qs_eval_add(struct qs_ctx *cx, struct qs_eval *e, const struct qs_sample *s,
     return QS_OK;
 }
 
+double
+qs_eval_value(const struct qs_eval *e, int m)
+{
+    struct qs_sum total = {0, 0};
+    for (int64_t i = 0; i < e->n; i++) {
+        total.a += e->sum[i * e->n_metric + m].a;
+        total.b += e->sum[i * e->n_metric + m].b;
+    }
+    return qs_metric_value(&qs_metrics[e->id[m]], total);
+}
+
 enum qs_err
 qs_eval_result(struct qs_ctx *cx, const struct qs_eval *e, struct qs_run_metric *metric)
 {

@@ -30,6 +30,8 @@ bool qs_eval_needs_reference(const struct qs_eval *e);
 /* out: the output of the model for the sample; ref: that of the reference, NULL without one. */
 enum qs_err qs_eval_add(struct qs_ctx *cx, struct qs_eval *e, const struct qs_sample *s,
                         const struct qs_value *out, const struct qs_value *ref) QS_MUST_CHECK;
+/* Metric m of those asked for, so far. */
+double qs_eval_value(const struct qs_eval *e, int m);
 /* metric: [e->n_metric], names owned by the receiver. */
 enum qs_err qs_eval_result(struct qs_ctx *cx, const struct qs_eval *e,
                            struct qs_run_metric *metric) QS_MUST_CHECK;

@@ -2,7 +2,9 @@
 /*
  * One face for both engines: runs a model on inputs of any shapes. The fast engine (fast.h) is
  * planned once for each set of input shapes, and a few plans are kept; what it cannot run goes to
- * the exact engine (exec.h), for the whole model.
+ * the exact engine (exec.h), for the whole model and from then on. When that shows in the middle
+ * of a run (a shape that depends on the data after all), a watch sees the variables of that run
+ * again from the start.
  *
  * One run at a time. The model must stay as it is while the engine lives.
  */
@@ -17,8 +19,9 @@ struct qs_engine;
 struct qs_engine_options {
     bool exact;       /* never the fast engine */
     bool integer;     /* layers with integer weights or Q/DQ in integers; else in FP32 */
-    const bool *keep; /* [n_var] variables that a watch wants to see; NULL: none. Copied. The exact
-                         engine shows all. */
+    const bool *keep; /* [n_var] variables that a watch wants to see, inputs of the model among
+                         them. Copied. NULL: the exact engine shows what every node makes, the fast
+                         one nothing. */
 };
 
 /* QS_ERR_UNSUPPORTED names every operator type that can not run. */
@@ -35,7 +38,7 @@ enum qs_err qs_engine_run(struct qs_ctx *cx, struct qs_engine *e, const struct q
 int qs_engine_n_out(const struct qs_engine *e);
 const struct qs_value *qs_engine_out(const struct qs_engine *e, int i);
 
-/* "fast" or "exact", of the last run (before one: of the first plan, "" when none was made). */
+/* "fast" or "exact", of the last run; "" before the first. */
 const char *qs_engine_kind(const struct qs_engine *e);
 /* The plan of the last run; NULL: exact. */
 const struct qs_fast *qs_engine_fast(const struct qs_engine *e);

@@ -8,16 +8,13 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "base/str.h"
+#include "engine/check.h"
 #include "engine/pool.h"
 #include "kernels/gemm.h"
 #include "model/infer.h"
 
-enum { DEPTH_MOST = 32 }; /* blocks within blocks */
-
 /* What is known of a block before it runs. */
 struct block_plan {
-    bool reached;
     int32_t **dead; /* [n_node] variables that no later node of the block uses */
     int *n_dead;
 };
@@ -26,6 +23,7 @@ struct qs_exec {
     const struct qs_model *m;
     struct qs_arena arena; /* plan */
     struct block_plan *block;
+    bool *reached; /* [n_block] */
     int32_t *in_var, *out_var;
     int n_in, n_out;
     struct qs_value *param; /* [n_var] data NULL: not a parameter that is read */
@@ -39,86 +37,6 @@ struct qs_exec {
     const struct qs_watch *watch;
     int depth;
 };
-
-static int64_t
-sub_block(const struct qs_exec *e, const struct qs_node *node)
-{
-    const struct qs_attr *a = qs_node_attr(node, "sub_block");
-    return a && a->type == QS_ATTR_BLOCK && a->i > 0 && a->i < e->m->n_block ? a->i : -1;
-}
-
-static bool
-is_port(const struct qs_node *node)
-{
-    return strcmp(node->type, "feed") == 0 || strcmp(node->type, "fetch") == 0;
-}
-
-/* What can run */
-
-struct missing {
-    const char **type;
-    int n, cap;
-};
-
-static void
-note_missing(struct missing *list, const char *type)
-{
-    for (int i = 0; i < list->n; i++)
-        if (strcmp(list->type[i], type) == 0)
-            return;
-    if (list->n == list->cap) {
-        list->cap = list->cap ? 2 * list->cap : 8;
-        list->type = qs_xrealloc(list->type, (size_t)list->cap * sizeof(*list->type));
-    }
-    list->type[list->n++] = type;
-}
-
-/* Blocks form a tree: each belongs to the one node that runs it. */
-static enum qs_err
-reach(struct qs_ctx *cx, struct qs_exec *e, int64_t id, int depth, struct missing *list)
-{
-    const struct qs_block *b = &e->m->block[id];
-    enum qs_err err = QS_OK;
-    if (depth > DEPTH_MOST)
-        return qs_fail(cx, QS_ERR_FORMAT, _("blocks are nested more than %d deep"), DEPTH_MOST);
-    if (e->block[id].reached)
-        return qs_fail(cx, QS_ERR_FORMAT, _("block %" PRId64 " belongs to two operators"), id);
-    e->block[id].reached = true;
-    for (int32_t i = 0; i < b->n_node && !err; i++) {
-        const struct qs_node *node = &b->node[i];
-        const int64_t sub = sub_block(e, node);
-        if (!is_port(node) && (!node->op || !node->op->forward))
-            note_missing(list, node->type);
-        if (sub >= 0)
-            err = reach(cx, e, sub, depth + 1, list);
-    }
-    return err;
-}
-
-static int
-compare_type(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static enum qs_err
-check_operators(struct qs_ctx *cx, struct qs_exec *e)
-{
-    struct missing list = {0};
-    struct qs_str text;
-    qs_str_init(&text);
-    enum qs_err err = reach(cx, e, 0, 0, &list);
-    if (list.n > 1)
-        qsort(list.type, (size_t)list.n, sizeof(*list.type), compare_type);
-    for (int i = 0; i < list.n; i++)
-        qs_str_printf(&text, "%s'%s'", i ? ", " : "", list.type[i]);
-    if (!err && list.n > 0)
-        err = qs_fail(cx, QS_ERR_UNSUPPORTED, _("the model cannot run: no implementation of %s"),
-                      text.s);
-    qs_str_release(&text);
-    free(list.type);
-    return err;
-}
 
 /* Lifetimes */
 
@@ -147,7 +65,7 @@ static void
 note_node(const struct qs_exec *e, const struct qs_node *node, int64_t block, int32_t at,
           struct uses *u)
 {
-    const int64_t sub = sub_block(e, node);
+    const int64_t sub = qs_node_sub_block(e->m, node);
     for (int s = 0; s < node->n_in; s++)
         note_slot(e, &node->in[s], block, at, u);
     for (int s = 0; s < node->n_out; s++)
@@ -188,7 +106,7 @@ plan_blocks(struct qs_exec *e)
     for (int32_t v = 0; v < e->m->n_var; v++)
         u.last[v] = -1;
     for (int b = 0; b < e->m->n_block; b++)
-        if (e->block[b].reached)
+        if (e->reached[b])
             plan_block(e, b, &u);
     free(u.last);
     free(u.used);
@@ -270,7 +188,7 @@ load_params(struct qs_ctx *cx, struct qs_exec *e)
     struct params p = {.e = e, .id = qs_xcalloc(n, sizeof(*p.id))};
     bool *seen = qs_xcalloc(n, sizeof(*seen));
     for (int b = 0; b < m->n_block; b++)
-        for (int i = 0; e->block[b].reached && i < m->block[b].n_node; i++)
+        for (int i = 0; e->reached[b] && i < m->block[b].n_node; i++)
             collect_params(&p, &m->block[b].node[i], seen);
     const enum qs_err err = qs_parallel_for(cx, p.n, load_one, &p);
     for (int i = 0; i < p.n; i++)
@@ -471,7 +389,7 @@ static enum qs_err
 compute(struct qs_step *st, int n_out)
 {
     enum qs_err err = QS_OK;
-    if (sub_block(st->run, st->node) < 0)
+    if (qs_node_sub_block(st->model, st->node) < 0)
         err = make_outputs(st, n_out);
     if (!err && !share_input(st))
         err = st->node->op->forward(st);
@@ -531,7 +449,7 @@ run_nodes(struct qs_ctx *cx, struct qs_exec *e, int64_t id)
         err = qs_check_cancel(cx);
         if (!err && strcmp(b->node[i].type, "fetch") == 0)
             fetch(e, &b->node[i]);
-        else if (!err && !is_port(&b->node[i]))
+        else if (!err && !qs_node_is_port(&b->node[i]))
             err = run_node(cx, e, id, i);
         for (int k = 0; k < p->n_dead[i]; k++)
             drop_value(e, &e->var[p->dead[i][k]]);
@@ -544,10 +462,10 @@ static enum qs_err
 run_block(struct qs_step *st, int64_t block)
 {
     struct qs_exec *e = st->run;
-    if (block < 1 || block >= e->m->n_block || !e->block[block].reached)
+    if (block < 1 || block >= e->m->n_block || !e->reached[block])
         return qs_step_fail(st, _("there is no block %" PRId64), block);
-    if (e->depth == DEPTH_MOST)
-        return qs_step_fail(st, _("blocks are nested more than %d deep"), DEPTH_MOST);
+    if (e->depth == QS_BLOCK_DEPTH_MOST)
+        return qs_step_fail(st, _("blocks are nested more than %d deep"), QS_BLOCK_DEPTH_MOST);
     e->depth++;
     const enum qs_err err = run_nodes(st->cx, e, block);
     e->depth--;
@@ -580,23 +498,6 @@ start_run(struct qs_exec *e, const struct qs_value *in)
         *v = in[i];
         v->buf = NULL;
     }
-}
-
-static enum qs_err
-check_inputs(struct qs_ctx *cx, const struct qs_exec *e, const struct qs_value *in, int n)
-{
-    if (n != e->n_in)
-        return qs_fail(cx, QS_ERR_USAGE, _("the model has %d inputs, %d were given"), e->n_in, n);
-    for (int i = 0; i < n; i++) {
-        const struct qs_var *v = &e->m->var[e->in_var[i]];
-        if (!in[i].data)
-            return qs_fail(cx, QS_ERR_USAGE, _("input '%s' is not given"), v->name);
-        if (v->dtype >= 0 && in[i].dtype != v->dtype)
-            return qs_fail(cx, QS_ERR_FORMAT, _("input '%s' is of type %s, the model takes %s"),
-                           v->name, qs_dtype_name(in[i].dtype),
-                           qs_dtype_name(v->dtype) ? qs_dtype_name(v->dtype) : "?");
-    }
-    return QS_OK;
 }
 
 /* Only the outputs and the pool's high-water mark outlive a run. */
@@ -634,7 +535,7 @@ enum qs_err
 qs_exec_run(struct qs_ctx *cx, struct qs_exec *e, const struct qs_value *in, int n,
             const struct qs_watch *watch)
 {
-    enum qs_err err = check_inputs(cx, e, in, n);
+    enum qs_err err = qs_check_inputs(cx, e->m, in, n);
     if (err)
         return err;
     start_run(e, in);
@@ -670,13 +571,13 @@ qs_exec_new(struct qs_ctx *cx, const struct qs_model *m, struct qs_exec **out)
     qk_sgemm_start(); /* while no thread of ours runs */
     e->scalars_are_1d = qs_infer_scalars_are_1d(m);
     e->block = qs_arena_calloc(&e->arena, (size_t)m->n_block + 1, sizeof(*e->block));
+    e->reached = qs_arena_calloc(&e->arena, (size_t)m->n_block + 1, sizeof(*e->reached));
     e->param = qs_arena_calloc(&e->arena, n_var, sizeof(*e->param));
     e->var = qs_arena_calloc(&e->arena, n_var, sizeof(*e->var));
     e->shapes.var = qs_arena_calloc(&e->arena, n_var, sizeof(*e->shapes.var));
     find_ports(e);
     e->out = qs_arena_calloc(&e->arena, (size_t)e->n_out + 1, sizeof(*e->out));
-    enum qs_err err = m->n_block > 0 ? check_operators(cx, e)
-                                     : qs_fail(cx, QS_ERR_FORMAT, _("the model has no block"));
+    enum qs_err err = qs_check_operators(cx, m, e->reached);
     if (!err)
         err = load_params(cx, e);
     if (err) {

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/runner.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "data/preprocess.h"
+
+enum { BATCH_PAYS = 8, ELEMENTS_PAY = 2 << 20 /* of the inputs of a batch */ };
+
+struct qs_runner {
+    const struct qs_opened *o;
+    struct qs_model *model; /* runnable form */
+    struct qs_engine *engine;
+    int n;               /* inputs */
+    int32_t *var;        /* [n] */
+    struct qs_value *in; /* [n] borrowed, or owned */
+    bool *owned;         /* [n] */
+    int batch;           /* 1: one sample at a time; 0: as many as pay */
+    bool tried;          /* that samples do not mix */
+    struct qs_value out[QS_RUNNER_BATCH_MOST];
+    struct qs_buf *kept[QS_RUNNER_BATCH_MOST]; /* outputs of samples run one after the other */
+};
+
+/* ---- one model ---- */
+
+/* A program that fixes the first dimension takes one sample at a time. */
+static bool
+is_open(const struct qs_runner *r)
+{
+    for (int i = 0; i < r->n; i++) {
+        const struct qs_var *v = &r->o->model->var[r->var[i]];
+        if (v->n_dims < 1 || v->dims[0] >= 0)
+            return false;
+    }
+    return r->n > 0;
+}
+
+enum qs_err
+qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_runner_options *opt,
+              struct qs_runner **out)
+{
+    struct qs_runner *r = qs_xcalloc(1, sizeof(*r));
+    enum qs_err err = qs_app_runnable(cx, o, &r->model);
+    r->o = o;
+    r->n = qs_model_inputs(o->model, NULL, 0);
+    r->var = qs_xcalloc((size_t)r->n + 1, sizeof(*r->var));
+    r->in = qs_xcalloc((size_t)r->n + 1, sizeof(*r->in));
+    r->owned = qs_xcalloc((size_t)r->n + 1, sizeof(*r->owned));
+    qs_model_inputs(o->model, r->var, r->n);
+    r->batch = is_open(r) ? opt->batch : 1;
+    if (r->batch > QS_RUNNER_BATCH_MOST)
+        r->batch = QS_RUNNER_BATCH_MOST;
+    if (!err)
+        err = qs_engine_new(cx, r->model, &opt->engine, &r->engine);
+    if (err)
+        qs_runner_free(r);
+    else
+        *out = r;
+    return err;
+}
+
+static void
+drop_inputs(struct qs_runner *r)
+{
+    for (int i = 0; i < r->n; i++) {
+        if (r->owned[i])
+            qs_data_tensor_release(&r->in[i]);
+        r->in[i] = (struct qs_value){0};
+        r->owned[i] = false;
+    }
+}
+
+static void
+drop_kept(struct qs_runner *r)
+{
+    for (int i = 0; i < QS_RUNNER_BATCH_MOST; i++) {
+        qs_buf_unref(r->kept[i]);
+        r->kept[i] = NULL;
+    }
+}
+
+void
+qs_runner_free(struct qs_runner *r)
+{
+    if (!r)
+        return;
+    drop_inputs(r);
+    qs_engine_free(r->engine);
+    qs_model_unref(r->model);
+    drop_kept(r);
+    free(r->var);
+    free(r->in);
+    free(r->owned);
+    free(r);
+}
+
+/* ---- samples to inputs ---- */
+
+bool
+qs_samples_alike(const struct qs_sample *a, const struct qs_sample *b)
+{
+    if (a->n_input != b->n_input)
+        return false;
+    for (int i = 0; i < a->n_input; i++) {
+        const struct qs_value *x = &a->input[i], *y = &b->input[i];
+        if (x->dtype != y->dtype || x->n != y->n || x->lod || y->lod ||
+            memcmp(x->d, y->d, (size_t)x->n * sizeof(x->d[0])) != 0)
+            return false;
+    }
+    return true;
+}
+
+int
+qs_runner_batch(const struct qs_runner *r, const struct qs_sample *s)
+{
+    int64_t count = 1;
+    if (r->batch > 0)
+        return r->batch;
+    for (int i = 0; i < s->n_input; i++)
+        count = s->input[i].count > count ? s->input[i].count : count;
+    const int64_t n = ELEMENTS_PAY / count;
+    return n < 1 ? 1 : n > BATCH_PAYS ? BATCH_PAYS : (int)n;
+}
+
+/* Writes a tensor in the type of the model: NumPy's default types are the wide ones. */
+static void
+write_as(const struct qs_value *from, int32_t dtype, int64_t at, struct qs_value *to)
+{
+    const size_t bytes = (size_t)qs_dtype_bytes(dtype);
+    if (from->dtype == dtype) {
+        memcpy(to->u8 + (size_t)at * bytes, from->data, (size_t)from->count * bytes);
+        return;
+    }
+    for (int64_t k = 0; k < from->count; k++)
+        if (dtype == QS_DTYPE_float32)
+            to->f32[at + k] = (float)from->f64[k];
+        else if (dtype == QS_DTYPE_int64)
+            to->i64[at + k] = from->i32[k];
+        else
+            to->i32[at + k] = (int32_t)from->i64[k];
+}
+
+static bool
+converts(int32_t from, int32_t to)
+{
+    return (to == QS_DTYPE_float32 && from == QS_DTYPE_float64) ||
+           (to == QS_DTYPE_int64 && from == QS_DTYPE_int32) ||
+           (to == QS_DTYPE_int32 && from == QS_DTYPE_int64);
+}
+
+/* Input i of the model from input k of n samples. */
+static enum qs_err
+bind_input(struct qs_ctx *cx, struct qs_runner *r, int i, struct qs_sample *const *s, int n, int k)
+{
+    const struct qs_value *v = &s[0]->input[k];
+    const int32_t declared = r->o->model->var[r->var[i]].dtype;
+    const int32_t dtype = converts(v->dtype, declared) ? declared : v->dtype;
+    int64_t d[QS_RANK_MOST];
+    r->in[i] = *v;
+    if (dtype == v->dtype && n == 1)
+        return QS_OK;
+    memcpy(d, v->d, sizeof(d));
+    d[0] *= n;
+    const enum qs_err err = qs_data_tensor(cx, dtype, v->n, d, &r->in[i]);
+    r->owned[i] = !err;
+    for (int j = 0; j < n && !err; j++)
+        write_as(&s[j]->input[k], dtype, j * v->count, &r->in[i]);
+    return err;
+}
+
+/* Which input of the model a sample's input is for. */
+static int
+find_input(const struct qs_runner *r, const char *name)
+{
+    for (int i = 0; i < r->n && name; i++)
+        if (strcmp(r->o->model->var[r->var[i]].name, name) == 0)
+            return i;
+    return !name && r->n == 1 ? 0 : -1;
+}
+
+static enum qs_err
+bind_inputs(struct qs_ctx *cx, struct qs_runner *r, struct qs_sample *const *s, int n)
+{
+    if (s[0]->n_input != r->n)
+        return qs_fail(cx, QS_ERR_FORMAT, _("'%s' has %d inputs, but the data give %d"), r->o->path,
+                       r->n, s[0]->n_input);
+    for (int k = 0; k < s[0]->n_input; k++) {
+        const char *name = s[0]->input_name[k];
+        const int i = find_input(r, name);
+        if (i < 0 || r->in[i].data)
+            return qs_fail(cx, QS_ERR_FORMAT, _("'%s' has no input '%s'"), r->o->path,
+                           name ? name : "?");
+        const enum qs_err err = bind_input(cx, r, i, s, n, k);
+        if (err)
+            return err;
+    }
+    return QS_OK;
+}
+
+/* ---- running ---- */
+
+/* Runs on n samples put together; *out is the last output, which is the one that counts. */
+static enum qs_err
+run_together(struct qs_ctx *cx, struct qs_runner *r, struct qs_sample *const *s, int n,
+             const struct qs_watch *watch, const struct qs_value **out)
+{
+    enum qs_err err = bind_inputs(cx, r, s, n);
+    if (!err)
+        err = qs_engine_run(cx, r->engine, r->in, r->n, watch);
+    drop_inputs(r);
+    if (err)
+        return err;
+    const int n_out = qs_engine_n_out(r->engine);
+    *out = n_out > 0 ? qs_engine_out(r->engine, n_out - 1) : NULL;
+    if (!*out || !(*out)->data)
+        return qs_fail(cx, QS_ERR_FORMAT, _("'%s' computes no output"), r->o->path);
+    return QS_OK;
+}
+
+/* The part of an output of n samples that is sample i's; false when it does not have such parts. */
+static bool
+part_of(const struct qs_value *out, int n, int i, struct qs_value *part)
+{
+    *part = *out;
+    if (n == 1)
+        return true;
+    if (out->n < 1 || out->d[0] != n || out->lod)
+        return false;
+    part->d[0] = 1;
+    part->count = out->count / n;
+    part->u8 = out->u8 + (size_t)(part->count * i) * (size_t)qs_dtype_bytes(out->dtype);
+    return true;
+}
+
+static bool
+same_numbers(const struct qs_value *a, const struct qs_value *b)
+{
+    double sum = 0, diff = 0;
+    if (a->dtype != b->dtype || a->n != b->n || a->count != b->count ||
+        memcmp(a->d, b->d, (size_t)a->n * sizeof(a->d[0])) != 0)
+        return false;
+    if (a->dtype != QS_DTYPE_float32)
+        return memcmp(a->data, b->data, (size_t)a->count * (size_t)qs_dtype_bytes(a->dtype)) == 0;
+    for (int64_t i = 0; i < a->count; i++) {
+        const double x = (double)a->f32[i], d = x - (double)b->f32[i];
+        sum += x * x;
+        diff += d * d;
+    }
+    return diff <= 1e-6 * sum || !isfinite(sum);
+}
+
+/* Whether the last of n samples gives the same alone and among the others. */
+static enum qs_err
+try_together(struct qs_ctx *cx, struct qs_runner *r, struct qs_sample *const *s, int n, bool *good)
+{
+    const struct qs_value *out = NULL;
+    struct qs_value alone, among;
+    enum qs_err err = run_together(cx, r, s + n - 1, 1, NULL, &out);
+    *good = false;
+    if (err)
+        return err;
+    err = qs_data_tensor(cx, out->dtype, out->n, out->d, &alone);
+    if (err)
+        return err;
+    memcpy(alone.data, out->data, (size_t)out->count * (size_t)qs_dtype_bytes(out->dtype));
+    err = run_together(cx, r, s, n, NULL, &out);
+    if (!err)
+        *good = part_of(out, n, n - 1, &among) && same_numbers(&alone, &among);
+    qs_data_tensor_release(&alone);
+    if (!err || err == QS_ERR_CANCELLED)
+        return err;
+    qs_clear(cx); /* the model takes no such batch */
+    return QS_OK;
+}
+
+/* One after the other. */
+static enum qs_err
+run_singly(struct qs_ctx *cx, struct qs_runner *r, struct qs_sample *const *s, int n,
+           const struct qs_watch *watch)
+{
+    const struct qs_value *out = NULL;
+    drop_kept(r);
+    for (int i = 0; i < n; i++) {
+        enum qs_err err = run_together(cx, r, s + i, 1, watch, &out);
+        if (err)
+            return err;
+        r->out[i] = *out;
+        if (i == n - 1)
+            break;
+        const size_t bytes = (size_t)out->count * (size_t)qs_dtype_bytes(out->dtype);
+        err = qs_buf_new(cx, bytes, &r->kept[i]);
+        if (err)
+            return err;
+        r->out[i].data = memcpy(r->kept[i]->data, out->data, bytes);
+    }
+    return QS_OK;
+}
+
+enum qs_err
+qs_runner_run(struct qs_ctx *cx, struct qs_runner *r, struct qs_sample *const *s, int n,
+              const struct qs_watch *watch)
+{
+    const struct qs_value *out = NULL;
+    enum qs_err err = QS_OK;
+    bool good = true;
+    if (n > 1 && r->batch != 1 && !r->tried) {
+        err = try_together(cx, r, s, n, &good);
+        r->tried = true;
+        if (!good)
+            r->batch = 1;
+    }
+    if (err)
+        return err;
+    if (n == 1 || r->batch == 1)
+        return run_singly(cx, r, s, n, watch);
+    err = run_together(cx, r, s, n, watch, &out);
+    for (int i = 0; i < n && !err; i++)
+        if (!part_of(out, n, i, &r->out[i]))
+            err = qs_fail(cx, QS_ERR_FORMAT, _("'%s' mixes the samples of a batch"), r->o->path);
+    return err;
+}
+
+const struct qs_value *
+qs_runner_out(const struct qs_runner *r, int i)
+{
+    return &r->out[i];
+}
+
+const struct qs_engine *
+qs_runner_engine(const struct qs_runner *r)
+{
+    return r->engine;
+}
