@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/inputs.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "data/preprocess.h"
@@ -15,12 +16,9 @@ struct qs_runner {
     const struct qs_opened *o;
     struct qs_model *model; /* runnable form */
     struct qs_engine *engine;
-    int n;               /* inputs */
-    int32_t *var;        /* [n] */
-    struct qs_value *in; /* [n] borrowed, or owned */
-    bool *owned;         /* [n] */
-    int batch;           /* 1: one sample at a time; 0: as many as pay */
-    bool tried;          /* that samples do not mix */
+    struct qs_inputs in;
+    int batch;  /* 1: one sample at a time; 0: as many as pay */
+    bool tried; /* that samples do not mix */
     struct qs_value out[QS_RUNNER_BATCH_MOST];
     struct qs_buf *kept[QS_RUNNER_BATCH_MOST]; /* outputs of samples run one after the other */
 };
@@ -31,12 +29,12 @@ struct qs_runner {
 static bool
 is_open(const struct qs_runner *r)
 {
-    for (int i = 0; i < r->n; i++) {
-        const struct qs_var *v = &r->o->model->var[r->var[i]];
+    for (int i = 0; i < r->in.n; i++) {
+        const struct qs_var *v = &r->o->model->var[r->in.var[i]];
         if (v->n_dims < 1 || v->dims[0] >= 0)
             return false;
     }
-    return r->n > 0;
+    return r->in.n > 0;
 }
 
 enum qs_err
@@ -46,11 +44,7 @@ qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_runn
     struct qs_runner *r = qs_xcalloc(1, sizeof(*r));
     enum qs_err err = qs_app_runnable(cx, o, &r->model);
     r->o = o;
-    r->n = qs_model_inputs(o->model, NULL, 0);
-    r->var = qs_xcalloc((size_t)r->n + 1, sizeof(*r->var));
-    r->in = qs_xcalloc((size_t)r->n + 1, sizeof(*r->in));
-    r->owned = qs_xcalloc((size_t)r->n + 1, sizeof(*r->owned));
-    qs_model_inputs(o->model, r->var, r->n);
+    qs_inputs_init(&r->in, o);
     r->batch = is_open(r) ? opt->batch : 1;
     if (r->batch > QS_RUNNER_BATCH_MOST)
         r->batch = QS_RUNNER_BATCH_MOST;
@@ -61,17 +55,6 @@ qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_runn
     else
         *out = r;
     return err;
-}
-
-static void
-drop_inputs(struct qs_runner *r)
-{
-    for (int i = 0; i < r->n; i++) {
-        if (r->owned[i])
-            qs_data_tensor_release(&r->in[i]);
-        r->in[i] = (struct qs_value){0};
-        r->owned[i] = false;
-    }
 }
 
 static void
@@ -88,13 +71,10 @@ qs_runner_free(struct qs_runner *r)
 {
     if (!r)
         return;
-    drop_inputs(r);
+    qs_inputs_release(&r->in);
     qs_engine_free(r->engine);
     qs_model_unref(r->model);
     drop_kept(r);
-    free(r->var);
-    free(r->in);
-    free(r->owned);
     free(r);
 }
 
@@ -126,81 +106,6 @@ qs_runner_batch(const struct qs_runner *r, const struct qs_sample *s)
     return n < 1 ? 1 : n > BATCH_PAYS ? BATCH_PAYS : (int)n;
 }
 
-/* Writes a tensor in the type of the model: NumPy's default types are the wide ones. */
-static void
-write_as(const struct qs_value *from, int32_t dtype, int64_t at, struct qs_value *to)
-{
-    const size_t bytes = (size_t)qs_dtype_bytes(dtype);
-    if (from->dtype == dtype) {
-        memcpy(to->u8 + (size_t)at * bytes, from->data, (size_t)from->count * bytes);
-        return;
-    }
-    for (int64_t k = 0; k < from->count; k++)
-        if (dtype == QS_DTYPE_float32)
-            to->f32[at + k] = (float)from->f64[k];
-        else if (dtype == QS_DTYPE_int64)
-            to->i64[at + k] = from->i32[k];
-        else
-            to->i32[at + k] = (int32_t)from->i64[k];
-}
-
-static bool
-converts(int32_t from, int32_t to)
-{
-    return (to == QS_DTYPE_float32 && from == QS_DTYPE_float64) ||
-           (to == QS_DTYPE_int64 && from == QS_DTYPE_int32) ||
-           (to == QS_DTYPE_int32 && from == QS_DTYPE_int64);
-}
-
-/* Input i of the model from input k of n samples. */
-static enum qs_err
-bind_input(struct qs_ctx *cx, struct qs_runner *r, int i, struct qs_sample *const *s, int n, int k)
-{
-    const struct qs_value *v = &s[0]->input[k];
-    const int32_t declared = r->o->model->var[r->var[i]].dtype;
-    const int32_t dtype = converts(v->dtype, declared) ? declared : v->dtype;
-    int64_t d[QS_RANK_MOST];
-    r->in[i] = *v;
-    if (dtype == v->dtype && n == 1)
-        return QS_OK;
-    memcpy(d, v->d, sizeof(d));
-    d[0] *= n;
-    const enum qs_err err = qs_data_tensor(cx, dtype, v->n, d, &r->in[i]);
-    r->owned[i] = !err;
-    for (int j = 0; j < n && !err; j++)
-        write_as(&s[j]->input[k], dtype, j * v->count, &r->in[i]);
-    return err;
-}
-
-/* Which input of the model a sample's input is for. */
-static int
-find_input(const struct qs_runner *r, const char *name)
-{
-    for (int i = 0; i < r->n && name; i++)
-        if (strcmp(r->o->model->var[r->var[i]].name, name) == 0)
-            return i;
-    return !name && r->n == 1 ? 0 : -1;
-}
-
-static enum qs_err
-bind_inputs(struct qs_ctx *cx, struct qs_runner *r, struct qs_sample *const *s, int n)
-{
-    if (s[0]->n_input != r->n)
-        return qs_fail(cx, QS_ERR_FORMAT, _("'%s' has %d inputs, but the data give %d"), r->o->path,
-                       r->n, s[0]->n_input);
-    for (int k = 0; k < s[0]->n_input; k++) {
-        const char *name = s[0]->input_name[k];
-        const int i = find_input(r, name);
-        if (i < 0 || r->in[i].data)
-            return qs_fail(cx, QS_ERR_FORMAT, _("'%s' has no input '%s'"), r->o->path,
-                           name ? name : "?");
-        const enum qs_err err = bind_input(cx, r, i, s, n, k);
-        if (err)
-            return err;
-    }
-    return QS_OK;
-}
-
 /* ---- running ---- */
 
 /* Runs on n samples put together; *out is the last output, which is the one that counts. */
@@ -208,10 +113,10 @@ static enum qs_err
 run_together(struct qs_ctx *cx, struct qs_runner *r, struct qs_sample *const *s, int n,
              const struct qs_watch *watch, const struct qs_value **out)
 {
-    enum qs_err err = bind_inputs(cx, r, s, n);
+    enum qs_err err = qs_inputs_bind(cx, &r->in, s, n);
     if (!err)
-        err = qs_engine_run(cx, r->engine, r->in, r->n, watch);
-    drop_inputs(r);
+        err = qs_engine_run(cx, r->engine, r->in.value, r->in.n, watch);
+    qs_inputs_drop(&r->in);
     if (err)
         return err;
     const int n_out = qs_engine_n_out(r->engine);
