@@ -13,7 +13,6 @@
 #include "base/str.h"
 #include "data/eval.h"
 
-#define REPORT_SECONDS 0.3
 
 struct evaluation {
     const struct qs_evaluate_options *opt;
@@ -24,7 +23,6 @@ struct evaluation {
     int n_pending;
     struct qs_str predictions;
     double seconds;  /* of running models and reading samples */
-    double reported; /* time of the last report of metrics */
 };
 
 static double
@@ -38,12 +36,8 @@ seconds_now(void)
 /* --- all samples ------------------------------------------------------------------------------ */
 
 static void
-report_metrics(struct qs_ctx *cx, struct evaluation *ev)
+report_metrics(struct qs_ctx *cx, const struct evaluation *ev)
 {
-    const double now = seconds_now();
-    if (now - ev->reported < REPORT_SECONDS)
-        return;
-    ev->reported = now;
     for (int m = 0; m < ev->eval.n_metric; m++)
         qs_report_metric(cx, qs_metrics[ev->eval.id[m]].name, qs_eval_value(&ev->eval, m));
 }
