@@ -75,9 +75,9 @@ static void
 pack_shuffled(const struct qs_fast *f, const struct step *s, const void *w, float *out)
 {
     double scale[4 * QK_CONV_LANES_MOST];
-    struct qk_pack p = pack_of(f, s, w, scale);
     for (int64_t i = 0; i < 4 * s->oc; i++)
         scale[i] = s->scale[i / 4];
+    struct qk_pack p = pack_of(f, s, w, scale);
     p.kh = p.kw = 1;
     p.oc = 4 * s->oc;
     p.w_oc = 1;
