@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares the outputs of the fast engine with those of the exact one.
+
+    tests/parity/engines.py QSLIM WORK_FOLDER MODEL[,NAME=1x3x224x224]...
+
+Inputs as in run_models.py. Floats must agree to a relative L2 error of 1e-4 for each output, integers exactly. In
+models with fake quantization a rounding that goes the other way changes all that follows it: there activations that
+are quantized are inputs, with the values of the exact engine. Prints TAP."""
+import os
+import sys
+
+import numpy as np
+from run_models import FAKE, call, cut_at_quantizers, error, make_inputs
+
+BOUND = 1e-4
+
+
+def save(feed, folder):
+    arg = []
+    for k, (name, value) in enumerate(feed.items()):
+        file = os.path.join(folder, "input%d.npy" % k)
+        np.save(file, value)
+        arg += ["--input", "%s=%s" % (name, file)]
+    return arg
+
+
+def outputs(qslim, model, arg, folder, *how):
+    done = call(qslim, "run", model, *arg, "--output", folder, "--force", *how)
+    return {t["name"]: np.load(t["file"]) for t in done["outputs"]}, done
+
+
+def compare(qslim, work, item):
+    model, *shapes = item.split(",")
+    title = os.path.basename(model.rstrip("/"))
+    folder = os.path.join(work, title)
+    os.makedirs(folder, exist_ok=True)
+    feed = make_inputs(qslim, model, shapes)
+    if FAKE & set(call(qslim, "info", model)["ops"]):
+        tensors, _ = outputs(qslim, model, save(feed, folder), os.path.join(folder, "all"), "--all")
+        more, model = cut_at_quantizers(model, os.path.join(folder, "cut"), tensors)
+        feed.update(more)
+    arg = save(feed, folder)
+    fast, done = outputs(qslim, model, arg, os.path.join(folder, "fast"))
+    exact, slow = outputs(qslim, model, arg, os.path.join(folder, "exact"), "--exact")
+    worst = max(error(fast[n], exact[n]) for n in exact)
+    print("# %-32s %-5s %2d outputs, worst %.1e; tensors %.1f and %.1f MB, parameters %.1f and %.1f MB" %
+          (title, done["engine"], len(exact), worst, done["peak_bytes"] / 1e6, slow["peak_bytes"] / 1e6,
+           done["param_bytes"] / 1e6, slow["param_bytes"] / 1e6))
+    return slow["engine"] == "exact" and sorted(fast) == sorted(exact) and worst <= BOUND
+
+
+def main():
+    qslim, work, *items = sys.argv[1:]
+    print("1..%d" % len(items))
+    failed = 0
+    for i, item in enumerate(items, 1):
+        try:
+            good = compare(os.path.abspath(qslim), work, item)
+        except Exception as e:  # one model must not hide the others
+            good = False
+            print("# %s" % (str(e).strip() or repr(e))[:600].replace("\n", "\n# "))
+        failed += not good
+        print("%s %d - both engines agree on %s" % ("ok" if good else "not ok", i, os.path.basename(item)), flush=True)
+    sys.exit(failed != 0)
+
+
+if __name__ == "__main__":
+    main()
