@@ -9,7 +9,7 @@
 #include "engine/check.h"
 #include "model/shape.h"
 
-enum { PLANS_MOST = 8 };
+enum { PLANS_MOST = 16 };
 
 struct plan {
     struct qs_fast *fast; /* NULL: free */
@@ -24,6 +24,8 @@ struct qs_engine {
     int32_t *in_var; /* [n_in] */
     int n_in;
     struct plan plan[PLANS_MOST];
+    struct qs_packs *packs;
+    struct qs_room *room; /* made with the first plan */
     struct qs_exec *exec; /* made when it is first needed */
     struct qs_fast *last; /* plan of the last run; NULL: exact */
     uint64_t n_run;
@@ -39,6 +41,7 @@ qs_engine_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_engin
     struct qs_engine *e = qs_xcalloc(1, sizeof(*e));
     e->m = m;
     e->only_exact = opt->exact;
+    e->packs = opt->like ? qs_packs_ref(opt->like->packs) : qs_packs_new();
     e->n_in = qs_model_inputs(m, NULL, 0);
     e->in_var = qs_xcalloc((size_t)e->n_in + 1, sizeof(*e->in_var));
     qs_model_inputs(m, e->in_var, e->n_in);
@@ -63,6 +66,8 @@ drop_plans(struct qs_engine *e)
 {
     for (int i = 0; i < PLANS_MOST; i++)
         drop_plan(&e->plan[i]);
+    qs_room_free(e->room);
+    e->room = NULL;
     e->last = NULL;
 }
 
@@ -72,6 +77,7 @@ qs_engine_free(struct qs_engine *e)
     if (!e)
         return;
     drop_plans(e);
+    qs_packs_unref(e->packs);
     qs_exec_free(e->exec);
     free(e->in_var);
     free(e->keep);
@@ -90,7 +96,7 @@ is_for(const struct plan *p, const struct qs_value *in, int n)
     return true;
 }
 
-/* The plan for these inputs, or the one to replace: free, or not used for longest. */
+/* The plan for these inputs, or where to put one: free, or not used for longest. */
 static struct plan *
 find_plan(struct qs_engine *e, const struct qs_value *in)
 {
@@ -102,17 +108,22 @@ find_plan(struct qs_engine *e, const struct qs_value *in)
         if (p->used < oldest->used)
             oldest = p;
     }
-    drop_plan(oldest);
     return oldest;
 }
 
+/* The plan that was there goes afterwards: its weights are those of the new one. */
 static enum qs_err
 make_plan(struct qs_ctx *cx, struct qs_engine *e, struct plan *p, const struct qs_value *in)
 {
-    const struct qs_fast_options opt = {.keep = e->keep};
-    const enum qs_err err = qs_fast_new(cx, e->m, in, e->n_in, &opt, &p->fast);
+    if (!e->room)
+        e->room = qs_room_new(cx->threads);
+    const struct qs_fast_options opt = {.packs = e->packs, .room = e->room, .keep = e->keep};
+    struct qs_fast *fast;
+    const enum qs_err err = qs_fast_new(cx, e->m, in, e->n_in, &opt, &fast);
     if (err)
         return err;
+    drop_plan(p);
+    p->fast = fast;
     p->in = qs_xcalloc((size_t)e->n_in + 1, sizeof(*p->in));
     memcpy(p->in, in, (size_t)e->n_in * sizeof(*p->in));
     return QS_OK;
@@ -176,12 +187,14 @@ run_fast(struct qs_ctx *cx, struct qs_engine *e, const struct qs_value *in,
          const struct qs_watch *watch)
 {
     struct plan *p = find_plan(e, in);
-    enum qs_err err = QS_OK;
+    if (!p->fast || !is_for(p, in, e->n_in)) {
+        const enum qs_err err = make_plan(cx, e, p, in);
+        if (err)
+            return err;
+    }
     p->used = ++e->n_run;
-    if (!p->fast)
-        err = make_plan(cx, e, p, in);
     e->last = p->fast;
-    return err ? err : qs_fast_run(cx, p->fast, in, e->n_in, watch);
+    return qs_fast_run(cx, p->fast, in, e->n_in, watch);
 }
 
 static bool
@@ -249,5 +262,5 @@ qs_engine_param_bytes(const struct qs_engine *e)
 int64_t
 qs_engine_peak_bytes(const struct qs_engine *e)
 {
-    return e->last ? qs_fast_tensor_bytes(e->last) : e->exec ? qs_exec_peak_bytes(e->exec) : 0;
+    return e->last ? qs_room_bytes(e->room) : e->exec ? qs_exec_peak_bytes(e->exec) : 0;
 }

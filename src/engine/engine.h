@@ -17,8 +17,10 @@
 struct qs_engine;
 
 struct qs_engine_options {
-    bool exact;       /* never the fast engine */
-    bool integer;     /* layers with integer weights or Q/DQ in integers; else in FP32 */
+    bool exact;   /* never the fast engine */
+    bool integer; /* layers with integer weights or Q/DQ in integers; else in FP32 */
+    const struct qs_engine *like; /* of the same model: packed weights are shared with it, whatever
+                                     lives longer. Each may run in a thread of its own. NULL */
     const bool *keep; /* [n_var] variables that a watch wants to see, inputs of the model among
                          them. Copied. NULL: the exact engine shows what every node makes, the fast
                          one nothing. */

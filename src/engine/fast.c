@@ -8,6 +8,7 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "engine/lower.h"
 
 /* ---- memory ---- */
@@ -108,36 +109,6 @@ seconds_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void
-clear(float *p, int64_t n)
-{
-    memset(p, 0, (size_t)n * sizeof(*p));
-}
-
-/* The border of zeros of one block. */
-static void
-clear_border(const struct value *v, float *first)
-{
-    const int64_t side = v->halo_w * v->pixel, top = v->halo_h * v->row + side;
-    float *row = first;
-    clear(first - top, top);
-    for (int64_t y = 0; y + 1 < v->d[2]; y++, row += v->row)
-        clear(row + v->row - 2 * side, 2 * side);
-    clear(row + v->row - 2 * side, top);
-}
-
-/* Values whose memory others use in between get their halo again. */
-static void
-clear_halo(struct qs_fast *f, int id)
-{
-    const struct value *v = &f->value[id];
-    if (v->layout == PLAIN || v->halo_h + v->halo_w == 0 || !v->halo_shared)
-        return;
-    for (int64_t i = 0; i < v->d[0]; i++)
-        for (int b = 0; b < v->blocks; b++)
-            clear_border(v, v->data + i * v->image + b * v->block);
-}
-
 typedef void run_fn(struct qs_fast *f, struct step *s);
 static run_fn *const run_step[] = {
 #define ROW(name) qs_run_##name,
@@ -177,6 +148,7 @@ qs_fast_begin(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, i
     const enum qs_err err = check_inputs(cx, f, in, n);
     if (err)
         return err;
+    qs_room_enter(f);
     for (int i = 0; i < n; i++)
         take_input(f, &f->value[f->in_value[i]], &in[i]);
     f->cx = cx;
@@ -193,8 +165,8 @@ qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to, const stru
     f->err = QS_OK;
     for (int i = from; i < to && !err; i++) {
         struct step *s = &f->step[i];
-        if (s->y >= 0)
-            clear_halo(f, s->y);
+        if (s->y >= 0 && f->value[s->y].halo_shared) /* others used the memory in between */
+            qs_room_clear_halo(&f->value[s->y]);
         run_step[s->kind](f, s);
         s->seconds = seconds_now() - before;
         err = f->err ? f->err : qs_check_cancel(cx);
@@ -302,20 +274,35 @@ add_scratch(struct qs_fast *f)
     }
 }
 
+static enum qs_err
+copy_param(struct qs_ctx *cx, const struct value *v, struct qs_pack *out)
+{
+    const size_t bytes = (size_t)v->count * (size_t)qs_dtype_bytes(v->dtype);
+    *out = (struct qs_pack){.floats = (int64_t)(bytes + 3) / 4};
+    const enum qs_err err = qs_floats_new(cx, out->floats, &out->packed);
+    if (!err)
+        memcpy(out->packed, v->param->buf->data + v->param->offset, bytes);
+    return err;
+}
+
 enum qs_err
 qs_fast_load_param(struct qs_ctx *cx, struct qs_fast *f, struct value *v)
 {
+    const struct qs_pack_key key = {.weight = v->param, .form = -1};
+    struct qs_pack made;
     if (v->param_data)
         return QS_OK;
-    const size_t bytes = (size_t)v->count * (size_t)qs_dtype_bytes(v->dtype);
-    if (bytes > v->param->bytes)
+    if ((size_t)v->count * (size_t)qs_dtype_bytes(v->dtype) > v->param->bytes)
         return qs_fail(cx, QS_ERR_FORMAT, _("cannot run with parameter '%s': unusual shape"),
                        f->m->var[v->var].name);
-    const enum qs_err err = qs_floats_new(cx, (int64_t)(bytes + 3) / 4, &v->param_data);
+    v->pack = qs_packs_find(f->packs, &key);
+    const enum qs_err err = v->pack ? QS_OK : copy_param(cx, v, &made);
     if (err)
         return err;
-    memcpy(v->param_data, v->param->buf->data + v->param->offset, bytes);
-    f->param_floats += (int64_t)(bytes + 3) / 4;
+    if (!v->pack)
+        v->pack = qs_packs_add(f->packs, &key, made);
+    v->param_data = v->pack->packed;
+    f->param_floats += v->pack->floats;
     return QS_OK;
 }
 
@@ -330,23 +317,59 @@ load_params(struct qs_ctx *cx, struct qs_fast *f, const struct step *s)
     return err;
 }
 
+static bool
+has_weights(const struct step *s)
+{
+    return s->kind == STEP_CONV || s->kind == STEP_DEPTHWISE || s->kind == STEP_TRANSPOSED ||
+           s->kind == STEP_DENSE;
+}
+
+struct packing {
+    struct qs_fast *f;
+    int *step; /* [n] whose weights are to be made */
+    int n;
+};
+
+static enum qs_err
+make_pack(struct qs_ctx *cx, void *arg, int64_t i)
+{
+    const struct packing *p = arg;
+    return qs_fast_make_pack(cx, p->f, &p->f->step[p->step[i]]);
+}
+
+/* Weights that no plan has yet are packed side by side. */
+static enum qs_err
+prepare_weights(struct qs_ctx *cx, struct qs_fast *f)
+{
+    struct packing p = {.f = f, .step = qs_xcalloc((size_t)f->n_step + 1, sizeof(*p.step))};
+    for (int i = 0; i < f->n_step; i++) {
+        struct qs_pack_key key;
+        if (!has_weights(&f->step[i]))
+            continue;
+        qs_fast_prepare_conv(f, &f->step[i]);
+        qs_fast_key(f, &f->step[i], &key);
+        const struct qs_pack *pack = qs_packs_find(f->packs, &key);
+        if (pack)
+            qs_fast_take_pack(&f->step[i], pack);
+        else
+            p.step[p.n++] = i;
+    }
+    const enum qs_err err = p.n > 0 ? qs_parallel_for(cx, p.n, make_pack, &p) : QS_OK;
+    free(p.step);
+    for (int i = 0; i < f->n_step; i++)
+        f->param_floats += f->step[i].pack ? f->step[i].pack->floats : 0;
+    return err;
+}
+
 static enum qs_err
 prepare(struct qs_ctx *cx, struct qs_fast *f)
 {
-    enum qs_err err = QS_OK;
-    for (int i = 0; i < f->n_step && !err; i++) {
-        struct step *s = &f->step[i];
-        const bool conv = s->kind == STEP_CONV || s->kind == STEP_DEPTHWISE ||
-                          s->kind == STEP_TRANSPOSED || s->kind == STEP_DENSE;
-        if (s->winograd)
-            err = qs_winograd_prepare(cx, f, s);
-        else if (conv)
-            err = qs_fast_prepare_conv(cx, f, s);
-        else if (s->kind == STEP_RNN)
-            err = qs_rnn_prepare(cx, f, s);
+    enum qs_err err = prepare_weights(cx, f);
+    for (int i = 0; i < f->n_step && !err; i++)
+        if (f->step[i].kind == STEP_RNN)
+            err = qs_rnn_prepare(cx, f, &f->step[i]);
         else
-            err = load_params(cx, f, s);
-    }
+            err = load_params(cx, f, &f->step[i]);
     return err ? err : qs_keep_prepare(cx, f);
 }
 
@@ -365,6 +388,8 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
     qs_keep_place(f);
     add_scratch(f);
     err = qs_layout_memory(cx, f);
+    if (!err)
+        err = qs_room_reserve(cx, f);
     return err ? err : prepare(cx, f);
 }
 
@@ -379,8 +404,11 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     f->probe = probe;
     f->k = qk_conv();
     f->lanes = f->k->lanes;
-    f->team = qs_team_new(probe ? 1 : cx->threads);
     f->keep = opt ? opt->keep : NULL;
+    f->packs = opt && opt->packs ? qs_packs_ref(opt->packs) : qs_packs_new();
+    f->own_room = !opt || !opt->room;
+    f->room = f->own_room ? qs_room_new(probe ? 1 : cx->threads) : opt->room;
+    f->team = f->room->team;
     f->scalars_are_1d = qs_infer_scalars_are_1d(m);
     qs_arena_init(&f->arena);
     f->n_in = qs_model_inputs(m, NULL, 0);
@@ -432,7 +460,9 @@ qs_fast_share(struct qs_ctx *cx, const struct qs_fast *f, struct qs_fast **out)
     s->m = f->m;
     s->k = f->k;
     s->lanes = f->lanes;
-    s->team = qs_team_new(1);
+    s->own_room = true;
+    s->room = qs_room_new(1);
+    s->team = s->room->team;
     s->value = copied(s, f->value, f->n_value, sizeof(*f->value));
     s->n_value = f->n_value;
     s->step = copied(s, f->step, f->n_step, sizeof(*f->step));
@@ -449,7 +479,7 @@ qs_fast_share(struct qs_ctx *cx, const struct qs_fast *f, struct qs_fast **out)
     s->param_floats = f->param_floats;
     s->scalars_are_1d = f->scalars_are_1d;
     s->probe = f->probe;
-    const enum qs_err err = qs_layout_bind(cx, s);
+    const enum qs_err err = qs_room_reserve(cx, s);
     if (err) {
         qs_fast_free(s);
         return err;
@@ -462,12 +492,15 @@ static void
 free_root(struct qs_fast *f)
 {
     for (int i = 0; i < f->n_step; i++) {
-        free(f->step[i].packed);
-        free(f->step[i].bias);
-        qs_rnn_free(f->step[i].rnn);
+        qs_packs_drop(f->packs, f->step[i].pack);
+        qs_rnn_free(f->packs, f->step[i].rnn);
     }
-    for (int i = 0; i < f->n_value; i++)
-        free(f->value[i].param_data);
+    for (int i = 0; i < f->n_value; i++) {
+        if (!f->value[i].pack)
+            free(f->value[i].param_data);
+        qs_packs_drop(f->packs, f->value[i].pack);
+    }
+    qs_packs_unref(f->packs);
     qs_shapes_free(f->shapes);
     qs_arena_release(&f->arena);
     free(f);
@@ -479,9 +512,11 @@ qs_fast_free(struct qs_fast *f)
     if (!f)
         return;
     struct qs_fast *root = f->root ? f->root : f;
-    free(f->memory);
     free(f->shown);
-    qs_team_free(f->team);
+    if (f->room->user == f)
+        f->room->user = NULL;
+    if (f->own_room)
+        qs_room_free(f->room);
     if (f != root) {
         qs_arena_release(&f->arena);
         free(f);

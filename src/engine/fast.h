@@ -16,15 +16,30 @@
 
 struct qs_fast;
 
+/* Packed weights of a model, shared by plans for other shapes and plans of other threads. */
+struct qs_packs;
+struct qs_packs *qs_packs_new(void);
+struct qs_packs *qs_packs_ref(struct qs_packs *p);
+void qs_packs_unref(struct qs_packs *p); /* NULL is fine */
+
+/* What plans share that never run at the same time: memory of tensors, threads. It outlives them.
+ * Outputs of a plan are valid until another plan of the room runs or is made. */
+struct qs_room;
+struct qs_room *qs_room_new(int threads);
+void qs_room_free(struct qs_room *r); /* NULL is fine */
+int64_t qs_room_bytes(const struct qs_room *r);
+
 struct qs_fast_options {
+    struct qs_packs *packs; /* NULL: its own */
+    struct qs_room *room;   /* NULL: its own */
     const bool *keep; /* [n_var] variables that a watch wants to see: they are made and nothing is
                          fused across them. NULL: none. Copied. */
 };
 
 /* Plans for inputs with the types and dims of in[n] (in the order of qs_model_inputs; data are
- * not read) and cx->threads threads. `opt` may be NULL. QS_ERR_UNSUPPORTED when the program has
- * shapes that depend on data, blocks that run conditionally, or operators without an
- * implementation. */
+ * not read) and cx->threads threads (those of the room, when one is given). `opt` may be NULL.
+ * QS_ERR_UNSUPPORTED when the program has shapes that depend on data, blocks that run
+ * conditionally, or operators without an implementation. */
 enum qs_err qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in,
                         int n, const struct qs_fast_options *opt,
                         struct qs_fast **out) QS_MUST_CHECK;
@@ -51,6 +66,6 @@ struct qs_fast_step qs_fast_step(const struct qs_fast *f, int i);
 
 const char *qs_fast_isa(const struct qs_fast *f);
 int64_t qs_fast_param_bytes(const struct qs_fast *f);  /* packed weights */
-int64_t qs_fast_tensor_bytes(const struct qs_fast *f); /* all tensors of a run, sharing memory */
+int64_t qs_fast_tensor_bytes(const struct qs_fast *f); /* all tensors of a run in their memory */
 
 #endif

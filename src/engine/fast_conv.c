@@ -125,24 +125,71 @@ qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s, c
     return QS_OK;
 }
 
-static enum qs_err
-pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
+void
+qs_fast_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key)
 {
-    const int lanes = f->lanes;
-    const int64_t oc = shuffles(f, s) ? 4 * s->oc : s->oc;
-    const int64_t padded = (oc + lanes - 1) / lanes * lanes;
-    const struct qs_tensor *t = f->value[s->w].param;
-    enum qs_err err = qs_fast_pack(cx, f, s, t->buf->data + t->offset, &s->packed);
-    if (!err)
-        err = qs_floats_new(cx, padded, &s->bias);
+    const struct value *x = &f->value[s->x];
+    const bool planes = x->layout == PLANES;
+    *key = (struct qs_pack_key){
+        .weight = f->value[s->w].param,
+        .form =
+            s->kind << 8 | s->winograd << 4 | planes << 2 | s->w_transposed << 1 | shuffles(f, s),
+        .kh = s->kh,
+        .kw = s->kw,
+        .vector = f->lanes,
+        .oc = s->oc,
+        .ic = s->ic,
+        .scale = s->scale,
+        .shift = s->shift,
+        .n_scale = s->oc,
+    };
+    if (x->layout == BLOCKED && x->lanes) {
+        key->lanes = x->lanes;
+        key->n_lanes = x->blocks;
+    }
+}
+
+void
+qs_fast_take_pack(struct step *s, const struct qs_pack *pack)
+{
+    s->pack = pack;
+    s->args.w = s->packed = pack->packed;
+    s->args.bias = s->bias = pack->bias;
+}
+
+/* As many as the kernel adds, and as many zeros for the products of squares. */
+static enum qs_err
+make_bias(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s, struct qs_pack *made)
+{
+    const int64_t each = shuffles(f, s) ? 4 : 1, lanes = f->lanes;
+    const int64_t padded = (each * s->oc + lanes - 1) / lanes * lanes;
+    const int64_t n = s->winograd ? 2 * padded : padded;
+    const enum qs_err err = qs_floats_new(cx, n, &made->bias);
     if (err)
         return err;
-    s->packed_floats = qs_fast_packed(f, s);
-    f->param_floats += s->packed_floats + padded;
-    memset(s->bias, 0, (size_t)padded * sizeof(float));
-    for (int64_t i = 0; i < oc; i++)
-        s->bias[i] = (float)s->shift[shuffles(f, s) ? i / 4 : i];
+    memset(made->bias, 0, (size_t)n * sizeof(float));
+    for (int64_t i = 0; i < each * s->oc; i++)
+        made->bias[i] = (float)s->shift[i / each];
+    made->floats += n;
+    return QS_OK;
+}
+
+enum qs_err
+qs_fast_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
+{
+    const struct qs_tensor *t = f->value[s->w].param;
+    struct qs_pack made = {.floats = qs_fast_packed(f, s)};
+    struct qs_pack_key key;
+    enum qs_err err = qs_fast_pack(cx, f, s, t->buf->data + t->offset, &made.packed);
+    if (!err)
+        err = make_bias(cx, f, s, &made);
+    if (err) {
+        free(made.packed);
+        return err;
+    }
     qs_buf_advise(t->buf, t->offset, t->bytes, 0);
+    qs_fast_key(f, s, &key);
+    qs_fast_take_pack(s, qs_packs_add(f->packs, &key, made));
     return QS_OK;
 }
 
@@ -272,10 +319,13 @@ split(struct qs_fast *f, struct step *s)
     s->panels = units;
 }
 
-enum qs_err
-qs_fast_prepare_conv(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
+void
+qs_fast_prepare_conv(struct qs_fast *f, struct step *s)
 {
     struct qk_conv_args *a = &s->args;
+    s->packed_floats = qs_fast_packed(f, s);
+    if (s->winograd)
+        return;
     *a = (struct qk_conv_args){.ic = (int)s->ic, .post = s->post};
     a->oc_blocks = ceil_div(shuffles(f, s) ? 4 * s->oc : s->oc, f->lanes);
     if (s->kind == STEP_DENSE)
@@ -284,11 +334,7 @@ qs_fast_prepare_conv(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
         set_image_args(f, s);
     if (s->kind != STEP_DENSE && !shuffles(f, s))
         flatten(f, s);
-    const enum qs_err err = pack(cx, f, s);
-    a->w = s->packed;
-    a->bias = s->bias;
     split(f, s);
-    return err;
 }
 
 /* ---- running ---- */

@@ -16,7 +16,8 @@ enum { GATES = 4, IN_MOST = 3 /* Input, hidden, memory */, PARTS = 4 };
 struct direction {                    /* of a layer */
     int w_in, w_state, b_in, b_state; /* constants */
     int64_t in;
-    float *packed_in, *packed_state, *bias; /* bias: the sum of both */
+    const struct qs_pack *pack_in, *pack_state;
+    float *bias; /* the sum of both */
 };
 
 struct rnn {
@@ -112,26 +113,41 @@ qs_rnn_lower(struct qs_fast *f, const struct qs_node *node, int32_t number)
 /* ---- weights ---- */
 
 static enum qs_err
-pack(struct qs_ctx *cx, struct qs_fast *f, int w, int64_t oc, int64_t ic, float **out)
+make_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct qs_pack_key *key,
+          struct qs_pack *out)
 {
-    const struct qs_tensor *t = f->value[w].param;
     const struct qk_pack p = {.lanes = f->lanes,
-                              .block = (int)ic,
-                              .oc = oc,
-                              .ic = ic,
+                              .block = (int)key->ic,
+                              .oc = key->oc,
+                              .ic = key->ic,
                               .kh = 1,
                               .kw = 1,
-                              .w = t->buf->data + t->offset,
-                              .w_oc = ic,
+                              .w = key->weight->buf->data + key->weight->offset,
+                              .w_oc = key->ic,
                               .w_ic = 1,
                               .w_kh = 1,
                               .w_kw = 1};
-    const int64_t n = qk_conv_packed(f->lanes, oc, ic, 1, 1);
-    const enum qs_err err = qs_floats_new(cx, n, out);
+    *out = (struct qs_pack){.floats = qk_conv_packed(f->lanes, key->oc, key->ic, 1, 1)};
+    const enum qs_err err = qs_floats_new(cx, out->floats, &out->packed);
+    if (!err)
+        qk_conv_pack(&p, out->packed);
+    return err;
+}
+
+static enum qs_err
+pack(struct qs_ctx *cx, struct qs_fast *f, int w, int64_t oc, int64_t ic,
+     const struct qs_pack **out)
+{
+    const struct qs_pack_key key = {
+        .weight = f->value[w].param, .form = STEP_RNN << 8, .vector = f->lanes, .oc = oc, .ic = ic};
+    struct qs_pack made;
+    *out = qs_packs_find(f->packs, &key);
+    const enum qs_err err = *out ? QS_OK : make_pack(cx, f, &key, &made);
     if (err)
         return err;
-    qk_conv_pack(&p, *out);
-    f->param_floats += n;
+    if (!*out)
+        *out = qs_packs_add(f->packs, &key, made);
+    f->param_floats += (*out)->floats;
     return QS_OK;
 }
 
@@ -145,9 +161,9 @@ qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
         memset(r->zero, 0, (size_t)width * sizeof(float));
     for (int i = 0; i < r->layers * r->dirs && !err; i++) {
         struct direction *d = &r->dir[i];
-        err = pack(cx, f, d->w_in, width, d->in, &d->packed_in);
+        err = pack(cx, f, d->w_in, width, d->in, &d->pack_in);
         if (!err)
-            err = pack(cx, f, d->w_state, width, r->h, &d->packed_state);
+            err = pack(cx, f, d->w_state, width, r->h, &d->pack_state);
         if (!err)
             err = qs_floats_new(cx, width, &d->bias);
         for (int64_t k = 0; k < width && !err; k++)
@@ -164,13 +180,13 @@ qs_rnn_share(struct qs_arena *a, const struct rnn *r)
 }
 
 void
-qs_rnn_free(struct rnn *r)
+qs_rnn_free(struct qs_packs *packs, struct rnn *r)
 {
     if (!r)
         return;
     for (int i = 0; i < r->layers * r->dirs; i++) {
-        free(r->dir[i].packed_in);
-        free(r->dir[i].packed_state);
+        qs_packs_drop(packs, r->dir[i].pack_in);
+        qs_packs_drop(packs, r->dir[i].pack_state);
         free(r->dir[i].bias);
     }
     free(r->zero);
@@ -248,7 +264,7 @@ project(void *arg, int64_t i, int member)
     const int dir = (int)(i / PARTS), part = (int)(i % PARTS);
     const struct direction *d = &r->dir[r->layer * r->dirs + dir];
     const int64_t rows = r->t * r->b;
-    struct qk_conv_args a = product(r, d->packed_in, d->bias, d->in, rows);
+    struct qk_conv_args a = product(r, d->pack_in->packed, d->bias, d->in, rows);
     const int panels = (a.oc_blocks + 1) / 2;
     (void)member;
     a.x = r->x;
@@ -290,7 +306,7 @@ recur(void *arg, int64_t dir, int member)
     const struct direction *d = &r->dir[r->layer * r->dirs + dir];
     const struct room m = room_of(r, (int)dir);
     const int64_t width = GATES * r->h, y_row = r->dirs * r->h;
-    struct qk_conv_args a = product(r, d->packed_state, r->zero, r->h, r->b);
+    struct qk_conv_args a = product(r, d->pack_state->packed, r->zero, r->h, r->b);
     (void)member;
     set_state(r, (int)dir, &m);
     a.x = m.hidden;

@@ -139,24 +139,6 @@ qs_winograd_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *
     return QS_OK;
 }
 
-enum qs_err
-qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
-{
-    const struct qs_tensor *t = f->value[s->w].param;
-    const int64_t bias = padded(f, s->oc);
-    enum qs_err err = qs_fast_pack(cx, f, s, t->buf->data + t->offset, &s->packed);
-    if (!err)
-        err = qs_floats_new(cx, 2 * bias, &s->bias); /* the second half: zeros */
-    if (err)
-        return err;
-    memset(s->bias, 0, (size_t)(2 * bias) * sizeof(float));
-    for (int64_t i = 0; i < s->oc; i++)
-        s->bias[i] = (float)s->shift[i];
-    s->packed_floats = qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1);
-    f->param_floats += qs_winograd_packed(f, s) + 2 * bias;
-    return QS_OK;
-}
-
 /* ---- running ---- */
 
 struct job {
@@ -230,7 +212,7 @@ run_part(void *arg, int64_t i, int member)
     f->k->winograd_input(&a, first, n);
     for (int k = 0; k < points_of(s); k++) {
         g.x = a.v + k * a.ic_blocks * g.x_block;
-        g.w = s->packed + k * s->packed_floats;
+        g.w = s->packed + k * (s->packed_floats / points_of(s));
         g.y = p + k * a.oc_blocks * g.y_block;
         f->k->conv(&g, 0, (a.oc_blocks + 1) / 2, 0, 1, 0, n);
     }

@@ -11,7 +11,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 
-enum { ALIGN = 16 /* floats */, PLANES_MOST = 4 /* channels of an image that stays plain */ };
+enum { PLANES_MOST = 4 /* channels of an image that stays plain */ };
 
 #define FLOATS_MOST (INT64_C(1) << 40) /* of one value; sums of them fit */
 
@@ -263,8 +263,8 @@ qs_layout(struct qs_fast *f)
 
 /* ---- memory ---- */
 
-static int
-root_of(const struct qs_fast *f, int id)
+int
+qs_layout_root(const struct qs_fast *f, int id)
 {
     for (;;) {
         const struct value *v = &f->value[id];
@@ -283,7 +283,7 @@ static void
 use_value(void *arg, int *value)
 {
     const struct use *u = arg;
-    struct value *v = &u->f->value[root_of(u->f, *value)];
+    struct value *v = &u->f->value[qs_layout_root(u->f, *value)];
     if (v->first < 0 || v->first > u->step)
         v->first = u->step;
     v->last = most(v->last, u->step);
@@ -313,7 +313,7 @@ find_lives(struct qs_fast *f)
         use_value(&u, &f->in_value[i]);
     }
     for (int i = 0; i < f->n_out; i++)
-        f->value[root_of(f, f->out_value[i])].last = f->n_step;
+        f->value[qs_layout_root(f, f->out_value[i])].last = f->n_step;
 }
 
 bool
@@ -332,7 +332,7 @@ live_together(const struct value *a, const struct value *b)
 static int64_t
 padded(const struct value *v)
 {
-    return (v->floats + ALIGN - 1) / ALIGN * ALIGN + ALIGN;
+    return (v->floats + QS_ROOM_ALIGN - 1) / QS_ROOM_ALIGN * QS_ROOM_ALIGN + QS_ROOM_ALIGN;
 }
 
 /* The lowest place beside those placed that live at the same time (sorted by offset). */
@@ -410,30 +410,8 @@ qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f)
     find_lives(f);
     place_all(f);
     for (int i = 0; i < f->n_out; i++)
-        if (f->value[root_of(f, f->out_value[i])].input >= 0 ||
-            f->value[root_of(f, f->out_value[i])].param)
+        if (f->value[qs_layout_root(f, f->out_value[i])].input >= 0 ||
+            f->value[qs_layout_root(f, f->out_value[i])].param)
             return qs_fail(cx, QS_ERR_UNSUPPORTED, _("an output is an input or a constant"));
-    return qs_layout_bind(cx, f);
-}
-
-/* Aliases of inputs that the caller owns follow when they run. */
-enum qs_err
-qs_layout_bind(struct qs_ctx *cx, struct qs_fast *f)
-{
-    const enum qs_err err = qs_floats_new(cx, f->memory_floats + ALIGN, &f->memory);
-    if (err)
-        return err;
-    memset(f->memory, 0, (size_t)(f->memory_floats + ALIGN) * sizeof(float));
-    for (int i = 0; i < f->n_value; i++) {
-        struct value *v = &f->value[i];
-        const struct value *whole = &f->value[root_of(f, i)];
-        if (!qs_layout_has_memory(f, whole))
-            continue;
-        v->data = f->memory + whole->offset;
-        if (v->alias >= 0)
-            continue; /* dense: what it is an alias of has no halo */
-        v->data += qs_layout_halo(v) + v->part_block * v->block;
-        v->halo_shared = whole->halo_shared;
-    }
     return QS_OK;
 }

@@ -15,7 +15,7 @@
 
 #include "base/arena.h"
 #include "base/team.h"
-#include "engine/fast.h"
+#include "engine/packs.h"
 #include "kernels/conv.h"
 #include "model/infer.h"
 #include "model/step.h"
@@ -34,6 +34,7 @@ struct value {
     int64_t d[QS_RANK_MOST], count;
     const struct qs_tensor *param; /* constant; dims above may differ (reshaped) */
     float *param_data;             /* aligned copy, made when a step reads it */
+    const struct qs_pack *pack;    /* that holds the copy; NULL: the value does */
     int made;                      /* step that makes it; -1: input or constant */
     int n_users;                   /* inputs of steps */
     int input, output;             /* port number of the model; -1 */
@@ -76,7 +77,8 @@ struct step {
     double *scale, *shift; /* [oc] applied to the sum */
     int64_t ic, oc;
     int kh, kw, stride[2], dilation[2], pad[4]; /* top, bottom, left, right */
-    float *packed, *bias;
+    const struct qs_pack *pack;                 /* that holds the weights */
+    float *packed, *bias;                       /* its arrays */
     int64_t packed_floats;
     struct qk_conv_args args;
     int n_images;
@@ -105,12 +107,24 @@ struct kept {
     int value, step;
 };
 
+enum { QS_ROOM_ALIGN = 16 /* floats */ };
+
+struct qs_room {
+    struct qs_team *team;
+    float *memory;
+    int64_t floats;
+    const struct qs_fast *user; /* whose halos are in it; NULL: nobody's */
+};
+
 struct qs_fast {
     const struct qs_model *m;
     struct qs_ctx *cx; /* of the call in progress */
     const struct qk_conv *k;
     int lanes;
-    struct qs_team *team;
+    struct qs_packs *packs;
+    struct qs_room *room;
+    bool own_room;
+    struct qs_team *team; /* of the room */
     struct qs_arena arena;
     struct qs_shapes *shapes;
     struct value *value;
@@ -127,7 +141,7 @@ struct qs_fast {
     int n_in, n_out;
     int *in_value, *out_value;
     struct qs_value *out, *var;
-    float *memory;
+    float *memory; /* of the room, where values have their places now */
     int64_t memory_floats, param_floats;
     bool scalars_are_1d;
     enum qs_err err; /* of a step */
@@ -154,10 +168,16 @@ void qs_fuse_count(struct qs_fast *f); /* sets n_users */
 /* layout.c */
 void qs_layout(struct qs_fast *f);
 enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* its places */
-enum qs_err qs_layout_bind(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* memory itself */
+int qs_layout_root(const struct qs_fast *f, int id); /* the value whose memory it lies in */
 /* Whether a value has memory of its own. */
 bool qs_layout_has_memory(const struct qs_fast *f, const struct value *v);
 int64_t qs_layout_halo(const struct value *v); /* floats before pixel (0, 0) */
+/* room.c */
+/* Makes room for the tensors of a plan and enters. */
+enum qs_err qs_room_reserve(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
+/* Values lie in the memory of the room, with the borders of zeros that stay. */
+void qs_room_enter(struct qs_fast *f);
+void qs_room_clear_halo(const struct value *v);
 /* Calls fn for every value that a step reads. */
 void qs_step_inputs(const struct step *s, void (*fn)(void *arg, int *value), void *arg);
 /* keep.c */
@@ -189,8 +209,11 @@ struct qs_value qs_fast_plain_value(const struct value *v); /* borrowed; of a pl
 /* Writes a blocked image as a dense one. */
 void qs_image_to_plain(struct qs_fast *f, const struct value *x, float *out);
 /* fast_conv.c */
-enum qs_err qs_fast_prepare_conv(struct qs_ctx *cx, struct qs_fast *f,
-                                 struct step *s) QS_MUST_CHECK;
+void qs_fast_prepare_conv(struct qs_fast *f, struct step *s); /* all but weights */
+void qs_fast_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key);
+void qs_fast_take_pack(struct step *s, const struct qs_pack *pack); /* takes the reference over */
+/* Makes the weights of a step, whose key nobody had. */
+enum qs_err qs_fast_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 /* The weight w of the step (in its own layout) as its kernel reads it; *out is the caller's. */
 enum qs_err qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s,
                          const void *w, float **out) QS_MUST_CHECK;
@@ -201,14 +224,13 @@ int64_t qs_winograd_scratch(const struct qs_fast *f, struct step *s); /* floats 
 enum qs_err qs_winograd_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s,
                              const void *w, float *out) QS_MUST_CHECK;
 int64_t qs_winograd_packed(const struct qs_fast *f, const struct step *s); /* floats */
-enum qs_err qs_winograd_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 void qs_winograd_run(struct qs_fast *f, struct step *s);
 /* fast_rnn.c */
 enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 int64_t qs_rnn_scratch(const struct rnn *r); /* floats */
 struct rnn *qs_rnn_share(struct qs_arena *a,
                          const struct rnn *r); /* the same weights; NULL stays */
-void qs_rnn_free(struct rnn *r);
+void qs_rnn_free(struct qs_packs *packs, struct rnn *r);
 
 /* One function per kind of step, run by fast.c. */
 #define ROW(name) void qs_run_##name(struct qs_fast *f, struct step *s);

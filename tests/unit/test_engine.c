@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 
-enum { SEEN_MOST = 32, SHAPES = 11 };
+enum { SEEN_MOST = 32, SHAPES = 21 };
 
 /* A classifier with all that plans share: squares, depthwise, concatenations, a product,
  * an operator that is not lowered, halos that others write over. */
@@ -89,7 +89,7 @@ engine_runs_any_order_of_shapes(void **state)
         snprintf(dims, sizeof(dims), "%d,3,%d,%d", 1 + i % 3, 9 + 8 * (i % 4), 16 + 3 * i);
         test_graph_input(dims, &r, &in[i]);
     }
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 120; i++) {
         const int k = (i * i + i / 7) % SHAPES;
         char what[32];
         snprintf(what, sizeof(what), "run %d, shape %d", i, k);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory of tensors and threads that plans take turns in. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/lower.h"
+
+struct qs_room *
+qs_room_new(int threads)
+{
+    struct qs_room *r = qs_xcalloc(1, sizeof(*r));
+    r->team = qs_team_new(threads);
+    return r;
+}
+
+void
+qs_room_free(struct qs_room *r)
+{
+    if (!r)
+        return;
+    qs_team_free(r->team);
+    free(r->memory);
+    free(r);
+}
+
+int64_t
+qs_room_bytes(const struct qs_room *r)
+{
+    return r->floats * (int64_t)sizeof(float);
+}
+
+/* ---- borders of zeros ---- */
+
+static void
+clear(float *p, int64_t n)
+{
+    memset(p, 0, (size_t)n * sizeof(*p));
+}
+
+/* Of one block. */
+static void
+clear_border(const struct value *v, float *first)
+{
+    const int64_t side = v->halo_w * v->pixel, top = v->halo_h * v->row + side;
+    float *row = first;
+    clear(first - top, top);
+    for (int64_t y = 0; y + 1 < v->d[2]; y++, row += v->row)
+        clear(row + v->row - 2 * side, 2 * side);
+    clear(row + v->row - 2 * side, top);
+}
+
+void
+qs_room_clear_halo(const struct value *v)
+{
+    if (v->layout == PLAIN || v->halo_h + v->halo_w == 0)
+        return;
+    for (int64_t i = 0; i < v->d[0]; i++)
+        for (int b = 0; b < v->blocks; b++)
+            clear_border(v, v->data + i * v->image + b * v->block);
+}
+
+/* ---- places ---- */
+
+/* Aliases of inputs that the caller owns follow when they run. */
+static void
+place_values(struct qs_fast *f)
+{
+    for (int i = 0; i < f->n_value; i++) {
+        struct value *v = &f->value[i];
+        const struct value *whole = &f->value[qs_layout_root(f, i)];
+        if (!qs_layout_has_memory(f, whole))
+            continue;
+        v->data = f->memory + whole->offset;
+        if (v->alias >= 0)
+            continue; /* dense: what it is an alias of has no halo */
+        v->data += qs_layout_halo(v) + v->part_block * v->block;
+        v->halo_shared = whole->halo_shared;
+    }
+}
+
+void
+qs_room_enter(struct qs_fast *f)
+{
+    if (f->room->user == f)
+        return;
+    if (f->memory != f->room->memory) {
+        f->memory = f->room->memory;
+        place_values(f);
+    }
+    for (int i = 0; i < f->n_value; i++)
+        if (qs_layout_has_memory(f, &f->value[i]) && !f->value[i].halo_shared)
+            qs_room_clear_halo(&f->value[i]);
+    f->room->user = f;
+}
+
+enum qs_err
+qs_room_reserve(struct qs_ctx *cx, struct qs_fast *f)
+{
+    struct qs_room *r = f->room;
+    const int64_t floats = f->memory_floats + QS_ROOM_ALIGN;
+    if (floats > r->floats) {
+        free(r->memory);
+        r->memory = NULL;
+        r->user = NULL;
+        r->floats = 0;
+        const enum qs_err err = qs_floats_new(cx, floats, &r->memory);
+        if (err)
+            return err;
+        clear(r->memory, floats);
+        r->floats = floats;
+    }
+    qs_room_enter(f);
+    return QS_OK;
+}
