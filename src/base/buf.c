@@ -11,6 +11,7 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "base/memory.h"
 
 enum { ALIGN = 64 };
 
@@ -18,6 +19,9 @@ enum qs_err
 qs_buf_new(struct qs_ctx *cx, size_t size, struct qs_buf **out)
 {
     void *p = NULL;
+    const enum qs_err err = qs_memory_check(cx, size < INT64_MAX ? (int64_t)size : INT64_MAX);
+    if (err)
+        return err;
     if (posix_memalign(&p, ALIGN, size ? size : 1) != 0)
         return qs_fail(cx, QS_ERR_MEMORY, _("out of memory: %zu bytes wanted"), size);
     struct qs_buf *b = qs_xcalloc(1, sizeof(*b));

@@ -19,7 +19,8 @@ struct qs_buf {
     atomic_int refs;
 };
 
-/* Heap buffer of `size` bytes, 64-byte aligned, not cleared. QS_ERR_MEMORY when there is none. */
+/* Heap buffer of `size` bytes, 64-byte aligned, not cleared. QS_ERR_MEMORY when there is none, or
+ * not enough by what qs_memory_check knows. */
 enum qs_err qs_buf_new(struct qs_ctx *cx, size_t size, struct qs_buf **out) QS_MUST_CHECK;
 
 /* Maps a regular file read-only. A directory, FIFO or device is refused (and never waited on);

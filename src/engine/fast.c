@@ -8,6 +8,7 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "base/memory.h"
 #include "base/parallel.h"
 #include "engine/lower.h"
 
@@ -328,7 +329,31 @@ struct packing {
     struct qs_fast *f;
     int *step; /* [n] whose weights are to be made */
     int n;
+    int64_t floats; /* of those */
 };
+
+/* Takes the weights that a plan has made before. */
+static void
+find_packs(struct qs_fast *f, struct packing *p)
+{
+    *p = (struct packing){.f = f};
+    p->step = qs_arena_calloc(&f->arena, (size_t)f->n_step + 1, sizeof(*p->step));
+    for (int i = 0; i < f->n_step; i++) {
+        struct step *s = &f->step[i];
+        struct qs_pack_key key;
+        if (!has_weights(s))
+            continue;
+        qs_fast_prepare_conv(f, s);
+        qs_fast_key(f, s, &key);
+        const struct qs_pack *pack = qs_packs_find(f->packs, &key);
+        if (pack) {
+            qs_fast_take_pack(s, pack);
+        } else {
+            p->floats += s->packed_floats;
+            p->step[p->n++] = i;
+        }
+    }
+}
 
 static enum qs_err
 make_pack(struct qs_ctx *cx, void *arg, int64_t i)
@@ -337,40 +362,30 @@ make_pack(struct qs_ctx *cx, void *arg, int64_t i)
     return qs_fast_make_pack(cx, p->f, &p->f->step[p->step[i]]);
 }
 
-/* Weights that no plan has yet are packed side by side. */
 static enum qs_err
-prepare_weights(struct qs_ctx *cx, struct qs_fast *f)
+make_params(struct qs_ctx *cx, struct qs_fast *f, struct packing *p)
 {
-    struct packing p = {.f = f, .step = qs_xcalloc((size_t)f->n_step + 1, sizeof(*p.step))};
-    for (int i = 0; i < f->n_step; i++) {
-        struct qs_pack_key key;
-        if (!has_weights(&f->step[i]))
-            continue;
-        qs_fast_prepare_conv(f, &f->step[i]);
-        qs_fast_key(f, &f->step[i], &key);
-        const struct qs_pack *pack = qs_packs_find(f->packs, &key);
-        if (pack)
-            qs_fast_take_pack(&f->step[i], pack);
-        else
-            p.step[p.n++] = i;
+    enum qs_err err = p->n > 0 ? qs_parallel_for(cx, p->n, make_pack, p) : QS_OK;
+    for (int i = 0; i < f->n_step && !err; i++) {
+        struct step *s = &f->step[i];
+        f->param_floats += s->pack ? s->pack->floats : 0;
+        err = s->kind == STEP_RNN ? qs_rnn_prepare(cx, f, s) : load_params(cx, f, s);
     }
-    const enum qs_err err = p.n > 0 ? qs_parallel_for(cx, p.n, make_pack, &p) : QS_OK;
-    free(p.step);
-    for (int i = 0; i < f->n_step; i++)
-        f->param_floats += f->step[i].pack ? f->step[i].pack->floats : 0;
-    return err;
+    return err ? err : qs_keep_prepare(cx, f);
 }
 
+/* Memory: refused before it is taken when there is not enough. */
 static enum qs_err
 prepare(struct qs_ctx *cx, struct qs_fast *f)
 {
-    enum qs_err err = prepare_weights(cx, f);
-    for (int i = 0; i < f->n_step && !err; i++)
-        if (f->step[i].kind == STEP_RNN)
-            err = qs_rnn_prepare(cx, f, &f->step[i]);
-        else
-            err = load_params(cx, f, &f->step[i]);
-    return err ? err : qs_keep_prepare(cx, f);
+    struct packing p;
+    find_packs(f, &p);
+    const int64_t more = f->memory_floats - f->room->floats;
+    enum qs_err err =
+        qs_memory_check(cx, (p.floats + (more > 0 ? more : 0)) * (int64_t)sizeof(float));
+    if (!err)
+        err = qs_room_reserve(cx, f);
+    return err ? err : make_params(cx, f, &p);
 }
 
 static enum qs_err
@@ -388,8 +403,6 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
     qs_keep_place(f);
     add_scratch(f);
     err = qs_layout_memory(cx, f);
-    if (!err)
-        err = qs_room_reserve(cx, f);
     return err ? err : prepare(cx, f);
 }
 

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/i18n.h"
 #include "base/mem.h"
@@ -12,8 +11,6 @@ void
 qs_pool_init(struct qs_pool *p)
 {
     memset(p, 0, sizeof(*p));
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    p->limit = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
 }
 
 static void
@@ -76,8 +73,6 @@ qs_pool_take(struct qs_ctx *cx, struct qs_pool *p, size_t size, struct qs_buf **
         count_used(p, (*out)->size);
         return QS_OK;
     }
-    if (size > p->limit || p->used_bytes > p->limit - size)
-        return qs_fail(cx, QS_ERR_MEMORY, _("out of memory: %zu bytes wanted"), size);
     while (p->n > 0 && p->used_bytes + size + p->spare_bytes > p->most_bytes)
         free_spare(p, largest(p));
     const enum qs_err err = qs_buf_new(cx, size, out);

@@ -13,7 +13,6 @@ struct qs_pool {
     int n, cap;
     size_t spare_bytes, used_bytes;
     size_t most_bytes; /* of used_bytes, ever */
-    size_t limit;      /* bytes of memory that the machine has */
 };
 
 void qs_pool_init(struct qs_pool *p);

@@ -177,6 +177,28 @@ a_shape_that_does_not_fit_is_an_error_of_that_run(void **state)
     qs_model_unref(m);
 }
 
+/* A picture that nobody has: it is refused by its size, without its data. */
+static void
+a_run_that_does_not_fit_in_memory_is_refused(void **state)
+{
+    static const char *const line[] = {
+        "conv2d Input:x Filter:w(64,1,3,3) > Output:c paddings=[1,1]", "relu X:c > Out:y"};
+    struct test_random r = {3};
+    struct qs_fast *f = NULL;
+    struct qs_ctx cx;
+    (void)state;
+    qs_ctx_init(&cx);
+    struct qs_model *m = test_graph("1,1,-1,-1", line, QS_LEN(line), &r);
+    const struct qs_value in = {.dtype = QS_DTYPE_float32,
+                                .n = 4,
+                                .d = {1, 1, 1 << 17, 1 << 17},
+                                .count = INT64_C(1) << 34};
+    assert_int_equal(qs_fast_new(&cx, m, &in, 1, NULL, &f), QS_ERR_MEMORY);
+    assert_non_null(strstr(qs_message(&cx), " TB wanted, "));
+    assert_non_null(strstr(qs_message(&cx), " available"));
+    qs_model_unref(m);
+}
+
 /* ---- watches ---- */
 
 struct seen {
@@ -246,6 +268,7 @@ main(void)
         cmocka_unit_test(shapes_that_depend_on_data_run_exactly),
         cmocka_unit_test(operators_that_cannot_run_are_all_named),
         cmocka_unit_test(a_shape_that_does_not_fit_is_an_error_of_that_run),
+        cmocka_unit_test(a_run_that_does_not_fit_in_memory_is_refused),
         cmocka_unit_test(a_watch_sees_the_same_in_both_engines),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
