@@ -110,8 +110,12 @@ put_observers(struct qs_put *p, int i)
     enum qs_err err = QS_OK;
     for (int k = 0; k < n && k < MOST && !err; k++) {
         const struct qs_quant_act *act = qs_put_range(p, var[k]);
-        if (act && act->observed && qs_put_plain_reader(p, i, var[k]))
-            err = put_pair(p, act, true, &p->alias[var[k]]);
+        int32_t y = -1;
+        if (!act || !act->observed || !qs_put_plain_reader(p, i, var[k]))
+            continue;
+        err = put_pair(p, act, true, &y);
+        if (!err)
+            p->alias[var[k]] = y;
     }
     return err;
 }
