@@ -220,15 +220,12 @@ release_rules(struct qs_rules *rs)
 struct qs_ruling
 qs_match_rules(const struct qs_rules *rs, const char *name, int *matches)
 {
-    struct qs_ruling r = {.rule = -1, .algo = -1};
+    struct qs_ruling r = {-1, -1};
     for (int i = 0; i < rs->n; i++) {
         if (!qs_pattern_match(rs->rule[i].pattern, name))
             continue;
         matches[i]++;
-        if (rs->rule[i].algo >= 0)
-            r.algo = rs->rule[i].algo;
-        else
-            r.rule = i;
+        *(qs_rule_is_range(&rs->rule[i]) ? &r.range : &r.rule) = i;
     }
     return r;
 }
@@ -250,8 +247,10 @@ decide_layer(const struct qs_deciding *g, const struct qs_layer *l, const struct
     const struct qs_ruling r =
         l->quantizable ? qs_match_rules(rs, weight, matches) : (struct qs_ruling){-1, -1};
     decide_one(g, l, r.rule >= 0 ? rs->rule[r.rule].bits : 0, d);
-    if (d->algo >= 0 && r.algo >= 0)
-        d->algo = r.algo;
+    if (d->algo >= 0 && r.range >= 0) {
+        d->algo = rs->rule[r.range].algo;
+        d->threshold = rs->rule[r.range].threshold;
+    }
     if (r.rule < 0 || !rs->rule[r.rule].skip)
         return;
     qs_decide_keep(d, _("rule '%s'"), g->plan->layer.v[r.rule]);

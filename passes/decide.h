@@ -30,7 +30,8 @@ struct qs_decision {
     int64_t scale_bytes;               /* what scales and attributes add to the program */
     int64_t param_bytes;               /* what they add to the parameters (method static), less what
                                           the activations need */
-    int algo;                          /* enum qs_algo of its activation; -1: not static */
+    int algo;         /* of its activation: enum qs_algo; -1: not static, or a threshold by hand */
+    double threshold; /* by hand; 0: none */
     char reason[160];
 };
 

@@ -18,9 +18,9 @@ struct qs_rules {
     struct qs_rule *rule;
     int n;
 };
-/* What rules say of a name: the last of skip and bits, the last of algo; -1: nothing. */
+/* What rules say of a name: the last of skip and bits, the last about the range; -1: none. */
 struct qs_ruling {
-    int rule, algo;
+    int rule, range;
 };
 /* Counts what each rule matches. */
 struct qs_ruling qs_match_rules(const struct qs_rules *rs, const char *name, int *matches);

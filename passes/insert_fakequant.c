@@ -9,11 +9,6 @@
 static enum qs_err
 run(struct qs_ctx *cx, struct qs_pass_state *st)
 {
-    static const char *const algo[] = {
-#define ROW(name, ...) #name,
-#include "model/algo.inc"
-#undef ROW
-        "auto"};
     char kind[32];
     const struct qs_put_options opt = {.observers = qs_plan_observes(st->plan),
                                        .paddle = st->plan->compat == QS_COMPAT_PADDLE,
@@ -21,7 +16,7 @@ run(struct qs_ctx *cx, struct qs_pass_state *st)
     struct qs_static_notes notes;
     if (qs_plan_format(st->plan) != QS_FORMAT_FAKEQUANT)
         return QS_OK;
-    snprintf(kind, sizeof(kind), "post_%s", algo[st->plan->algo]);
+    snprintf(kind, sizeof(kind), "post_%s", qs_algo_names[st->plan->algo]);
     enum qs_err err = qs_plan_notes(cx, st, &notes);
     if (!err)
         err = qs_put_fakequant(cx, st->model, &notes, &opt);

@@ -98,12 +98,33 @@ static bool
 is_taken(const struct qs_put *p, const char *name)
 {
     const int32_t old = qs_model_find_var(p->before, 0, name);
-    if (old >= 0 && p->before->var[old].declared)
+    if (old >= 0 && p->m->var[old].declared)
         return true;
     for (int v = p->n_var; v < p->m->n_var; v++)
         if (strcmp(p->m->var[v].name, name) == 0)
             return true;
     return false;
+}
+
+/* A variable of that name that was taken off the list of the block comes back; -1: there is none.
+ */
+static int32_t
+old_var(struct qs_put *p, const char *name)
+{
+    const int32_t id = qs_model_find_var(p->before, 0, name);
+    if (id < 0 || p->before->var[id].block != 0)
+        return -1;
+    struct qs_var *v = &p->m->var[id];
+    if (v->data)
+        qs_buf_unref(v->data->buf);
+    *v = (struct qs_var){.name = v->name,
+                         .container = QS_LOD_TENSOR,
+                         .dtype = QS_DTYPE_float32,
+                         .n_dims = -1,
+                         .need_check_feed = -1,
+                         .is_parameter = -1,
+                         .stop_gradient = -1};
+    return id;
 }
 
 static int32_t
@@ -114,7 +135,9 @@ new_var(struct qs_put *p, const char *wanted)
         free(name);
         name = qs_xasprintf("%s_%d", wanted, k);
     }
-    const int32_t id = qs_model_add_var(p->m, 0, name);
+    int32_t id = old_var(p, name);
+    if (id < 0)
+        id = qs_model_add_var(p->m, 0, name);
     struct qs_var *v = &p->m->var[id];
     v->persistable = 0;
     v->has_lod_level = 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/plan.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +16,6 @@
 static const char *const methods[] = {"dynamic", "weight-only", "static", NULL};
 static const char *const weight_types[] = {"channel_wise_abs_max", "abs_max", NULL};
 static const char *const targets[] = {"any", "paddle", "lite-arm", "lite-x86", NULL};
-static const char *const algo_names[] = {
-#define ROW(name, ...) #name,
-#include "model/algo.inc"
-#undef ROW
-    "auto", NULL};
 static const char *const compats[] = {"none", "paddle", NULL};
 static const char *const formats[] = {"auto", "qdq", "fakequant", "dynamic", NULL};
 
@@ -44,7 +40,7 @@ const struct qs_opt qs_plan_opts[] = {
      N_("also write the rounded weights as FP32, for measuring accuracy with Paddle")},
     {"activation-bits", 0, QS_OPT_INT, AT(activation_bits), 2, 16, NULL, "8", "N",
      N_("bits of an activation, 2 to 16")},
-    {"algo", 0, QS_OPT_CHOICE, AT(algo), 0, 0, algo_names, "auto", "ALGO",
+    {"algo", 0, QS_OPT_CHOICE, AT(algo), 0, 0, qs_algo_names, "auto", "ALGO",
      N_("how the range of an activation is found: abs_max, avg, hist, kl, mse, emd, ptf, "
         "min_max, percentile or auto: for each the one with the least error")},
     {"hist-percent", 0, QS_OPT_FLOAT, AT(hist_percent), 0.5, 1, NULL, "0.9999", "P",
@@ -63,8 +59,9 @@ const struct qs_opt qs_plan_opts[] = {
     {"batch", 0, QS_OPT_INT, AT(batch), 1, 1 << 16, NULL, "1", "N",
      N_("samples that run together in calibration")},
     {"layer", 0, QS_OPT_LIST, AT(layer), 0, 0, NULL, NULL, "RULE",
-     N_("'PATTERN=skip', 'PATTERN=bits:N' or 'PATTERN=algo:NAME' for weights whose name matches "
-        "the glob or /regex/; repeatable, the last that matches decides")},
+     N_("'PATTERN=skip', 'PATTERN=bits:N', for the activation 'PATTERN=algo:NAME' or "
+        "'PATTERN=threshold:T', for weights whose name matches the glob or /regex/; repeatable, "
+        "the last that matches decides")},
 };
 #undef AT
 const int qs_n_plan_opts = QS_LEN(qs_plan_opts);
@@ -150,8 +147,8 @@ qs_plan_format(const struct qs_plan *plan)
 static int
 find_algo(const char *name)
 {
-    for (int i = 0; algo_names[i]; i++)
-        if (strcmp(algo_names[i], name) == 0)
+    for (int i = 0; qs_algo_names[i]; i++)
+        if (strcmp(qs_algo_names[i], name) == 0)
             return i;
     return -1;
 }
@@ -164,6 +161,10 @@ parse_says(const char *says, struct qs_rule *out)
     out->skip = strcmp(says, "skip") == 0;
     if (strncmp(says, "algo:", 5) == 0)
         out->algo = find_algo(says + 5);
+    if (strncmp(says, "threshold:", 10) == 0) {
+        out->threshold = strtod(says + 10, &end);
+        return end != says + 10 && !*end && isfinite(out->threshold) && out->threshold > 0;
+    }
     if (strncmp(says, "bits:", 5) != 0)
         return out->skip || out->algo >= 0;
     out->bits = (int)strtol(says + 5, &end, 10);
@@ -178,10 +179,10 @@ qs_rule_parse(struct qs_ctx *cx, const char *text, struct qs_rule *out)
     *out = (struct qs_rule){.algo = -1};
     if (!eq || eq == text || !parse_says(eq + 1, out))
         return qs_fail(cx, QS_ERR_USAGE,
-                       _("bad rule '%s': PATTERN=skip, PATTERN=bits:N or PATTERN=algo:NAME "
-                         "expected"),
+                       _("bad rule '%s': PATTERN=skip, PATTERN=bits:N, PATTERN=algo:NAME or "
+                         "PATTERN=threshold:T expected"),
                        text);
-    if (!out->skip && out->algo < 0 && (out->bits < 2 || out->bits > 16))
+    if (!out->skip && !qs_rule_is_range(out) && (out->bits < 2 || out->bits > 16))
         return qs_fail(cx, QS_ERR_USAGE, _("bad rule '%s': bits go from 2 to 16"), text);
     char *pattern = qs_xstrdup(text);
     pattern[eq - text] = '\0';
@@ -189,6 +190,12 @@ qs_rule_parse(struct qs_ctx *cx, const char *text, struct qs_rule *out)
     free(pattern);
     return out->pattern ? QS_OK
                         : qs_fail(cx, QS_ERR_USAGE, _("bad pattern in rule '%s': %s"), text, why);
+}
+
+bool
+qs_rule_is_range(const struct qs_rule *r)
+{
+    return r->algo >= 0 || r->threshold > 0;
 }
 
 void
@@ -274,8 +281,9 @@ check_rule(struct qs_ctx *cx, const struct qs_plan *plan, const char *text)
                        _("rule '%s': method dynamic takes 8 or 16 bits (weight-only takes any "
                          "from 2 to 16)"),
                        text);
-    if (rule.algo >= 0 && plan->method != QS_METHOD_STATIC)
-        return qs_fail(cx, QS_ERR_USAGE, _("rule '%s': algo goes with method static"), text);
+    if (qs_rule_is_range(&rule) && plan->method != QS_METHOD_STATIC)
+        return qs_fail(cx, QS_ERR_USAGE, _("rule '%s': activations are ranged by method static"),
+                       text);
     return plan->method == QS_METHOD_STATIC ? check_static_bits(cx, plan, text, rule.bits) : QS_OK;
 }
 

@@ -40,8 +40,9 @@ struct qs_plan {
     char *data;          /* data file to calibrate with */
     int samples, batch;  /* the first so many, 0: all; samples run together */
 
-    struct qs_strv layer; /* rules "PATTERN=skip", "PATTERN=bits:N", "PATTERN=algo:NAME", in order:
-                             of skip and bits the last that matches a weight decides, of algo too */
+    struct qs_strv layer; /* rules, in order: of "PATTERN=skip" and "PATTERN=bits:N" the last that
+                             matches a weight decides; of "PATTERN=algo:NAME" and
+                             "PATTERN=threshold:T" too */
 };
 
 extern const struct qs_opt qs_plan_opts[];
@@ -79,8 +80,11 @@ struct qs_rule {
     struct qs_pattern *pattern;
     bool skip;
     int bits; /* 0: says nothing of them */
-    int algo; /* enum qs_algo; -1: says nothing of it */
+    /* of the activation that the weight's operator reads: at most one of these */
+    int algo;         /* enum qs_algo; -1: says nothing of it */
+    double threshold; /* 0: says nothing of it */
 };
+bool qs_rule_is_range(const struct qs_rule *r); /* algo or threshold */
 enum qs_err qs_rule_parse(struct qs_ctx *cx, const char *text, struct qs_rule *out) QS_MUST_CHECK;
 void qs_rule_release(struct qs_rule *r);
 
