@@ -9,8 +9,11 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "model/op.h"
+#include "passes/decide_parts.h"
 
 static const char default_dynamic[] = "conv2d,depthwise_conv2d,mul";
+static const char default_static[] =
+    "conv2d,depthwise_conv2d,conv2d_transpose,mul,matmul,matmul_v2";
 
 const char *
 qs_action_name(enum qs_action action, int bits)
@@ -28,27 +31,19 @@ qs_action_name(enum qs_action action, int bits)
     return "";
 }
 
-/* The state of deciding on one model. */
-struct deciding {
-    const struct qs_model *m;
-    const struct qs_edges *e;
-    const struct qs_plan *plan;
-    const char *op_types; /* NULL: all that have weights */
-    bool lite;            /* a Lite target was named */
-};
-
-static void
-keep(struct qs_decision *d, const char *fmt, const char *a)
+void
+qs_decide_keep(struct qs_decision *d, const char *fmt, const char *a)
 {
     d->action = QS_ACTION_KEEP;
     d->bits = 0;
     d->n_scales = 0;
     d->to_mul = false;
+    d->algo = -1;
     snprintf(d->reason, sizeof(d->reason), fmt, a);
 }
 
-static const struct qs_node *
-user_node(const struct deciding *g, int32_t var, int i)
+const struct qs_node *
+qs_user_node(const struct qs_deciding *g, int32_t var, int i)
 {
     const struct qs_ref r = g->e->reader[var][i];
     return &g->m->block[r.block].node[r.node];
@@ -56,10 +51,10 @@ user_node(const struct deciding *g, int32_t var, int i)
 
 /* Whether every reader is a matmul_v2 that is the same as a mul (matmul_to_mul.c). */
 static bool
-can_be_mul(const struct deciding *g, const struct qs_layer *l)
+can_be_mul(const struct qs_deciding *g, const struct qs_layer *l)
 {
     for (int i = 0; i < l->n_users; i++) {
-        const struct qs_node *node = user_node(g, l->var, i);
+        const struct qs_node *node = qs_user_node(g, l->var, i);
         const int32_t x = qs_node_input(node, "X", 0);
         if (strcmp(node->type, "matmul_v2") != 0 || qs_attr_int(node, "trans_x", 0) ||
             qs_attr_int(node, "trans_y", 0) || x < 0 || g->m->var[x].n_dims < 2)
@@ -69,11 +64,11 @@ can_be_mul(const struct deciding *g, const struct qs_layer *l)
 }
 
 /* An operator type is chosen by its own name; what will be a mul also by that. */
-static bool
-is_chosen(const struct deciding *g, const struct qs_layer *l, bool to_mul)
+bool
+qs_is_chosen(const struct qs_deciding *g, const struct qs_layer *l, bool to_mul)
 {
     for (int i = 0; g->op_types && i < l->n_users; i++) {
-        const char *type = user_node(g, l->var, i)->type;
+        const char *type = qs_user_node(g, l->var, i)->type;
         if (!qs_in_list(g->op_types, type) && !(to_mul && qs_in_list(g->op_types, "mul")))
             return false;
     }
@@ -83,7 +78,7 @@ is_chosen(const struct deciding *g, const struct qs_layer *l, bool to_mul)
 /* A matmul_v2 is rewritten for Lite, or when dynamic was asked for that type: the method has no
  * other form for it. */
 static bool
-wants_mul(const struct deciding *g, const struct qs_layer *l)
+wants_mul(const struct qs_deciding *g, const struct qs_layer *l)
 {
     const bool asked = g->plan->method == QS_METHOD_DYNAMIC && qs_in_list(g->op_types, "matmul_v2");
     return (g->lite || asked) && g->plan->target != QS_TARGET_PADDLE && can_be_mul(g, l);
@@ -91,7 +86,7 @@ wants_mul(const struct deciding *g, const struct qs_layer *l)
 
 /* Whether naming a Lite target would bring it in. */
 static bool
-would_be_mul(const struct deciding *g, const struct qs_layer *l)
+would_be_mul(const struct qs_deciding *g, const struct qs_layer *l)
 {
     return g->plan->method == QS_METHOD_DYNAMIC && !g->lite && qs_in_list(g->op_types, "mul") &&
            can_be_mul(g, l);
@@ -99,10 +94,10 @@ would_be_mul(const struct deciding *g, const struct qs_layer *l)
 
 /* One scale for the tensor has its own short form for these; the others get a list. */
 static bool
-takes_one_scale(const struct deciding *g, const struct qs_layer *l)
+takes_one_scale(const struct qs_deciding *g, const struct qs_layer *l)
 {
     for (int i = 0; i < l->n_users; i++) {
-        const char *type = user_node(g, l->var, i)->type;
+        const char *type = qs_user_node(g, l->var, i)->type;
         if (strcmp(type, "fc") == 0 || strcmp(type, "lookup_table") == 0)
             return false;
     }
@@ -110,7 +105,7 @@ takes_one_scale(const struct deciding *g, const struct qs_layer *l)
 }
 
 static enum qs_action
-form_of(const struct deciding *g, const struct qs_layer *l, struct qs_decision *d)
+form_of(const struct qs_deciding *g, const struct qs_layer *l, struct qs_decision *d)
 {
     const bool loadable = l->int_loadable || d->to_mul;
     if (g->plan->target == QS_TARGET_PADDLE && g->plan->method == QS_METHOD_WEIGHT_ONLY) {
@@ -136,16 +131,21 @@ varint_size(int64_t v)
     return n;
 }
 
+int64_t
+qs_message_bytes(int64_t body)
+{
+    return 1 + varint_size(body) + body;
+}
+
 static int64_t
 attr_bytes(int64_t name, int64_t value)
 {
-    const int64_t body = 1 + varint_size(name) + name + 2 + value;
-    return 1 + varint_size(body) + body;
+    return qs_message_bytes(1 + varint_size(name) + name + 2 + value);
 }
 
 /* Bytes of the four attributes on each operator that reads the weight. */
 static int64_t
-scale_bytes(const struct deciding *g, const struct qs_layer *l, const struct qs_decision *d)
+scale_bytes(const struct qs_deciding *g, const struct qs_layer *l, const struct qs_decision *d)
 {
     const int64_t type_text = d->axis < 0 ? 19 : 32; /* post_weight_..._abs_max */
     const int64_t name = (int64_t)strlen(g->m->var[l->var].name) + 12;
@@ -155,22 +155,28 @@ scale_bytes(const struct deciding *g, const struct qs_layer *l, const struct qs_
 }
 
 static void
-decide_one(const struct deciding *g, const struct qs_layer *l, int rule_bits, struct qs_decision *d)
+decide_one(const struct qs_deciding *g, const struct qs_layer *l, int rule_bits,
+           struct qs_decision *d)
 {
     const struct qs_tensor *t = g->m->var[l->var].data;
-    *d = (struct qs_decision){.axis = -1};
+    *d = (struct qs_decision){.axis = -1, .algo = -1};
     d->bytes_before = d->bytes_after = t ? (int64_t)t->bytes : 0;
     if (!l->quantizable) {
-        keep(d, "%s", l->reason);
+        qs_decide_keep(d, "%s", l->reason);
+        return;
+    }
+    if (g->plan->method == QS_METHOD_STATIC) {
+        qs_decide_static(g, l, rule_bits, d);
         return;
     }
     d->to_mul = wants_mul(g, l);
-    if (!is_chosen(g, l, d->to_mul)) {
-        keep(d,
-             would_be_mul(g, l) ? _("operator type %s is not chosen; --target lite-arm or lite-x86 "
-                                    "rewrites it to mul")
-                                : _("operator type %s is not chosen"),
-             user_node(g, l->var, 0)->type);
+    if (!qs_is_chosen(g, l, d->to_mul)) {
+        qs_decide_keep(d,
+                       would_be_mul(g, l)
+                           ? _("operator type %s is not chosen; --target lite-arm or lite-x86 "
+                               "rewrites it to mul")
+                           : _("operator type %s is not chosen"),
+                       qs_user_node(g, l->var, 0)->type);
         return;
     }
     d->bits = rule_bits ? rule_bits : g->plan->weight_bits;
@@ -179,7 +185,7 @@ decide_one(const struct deciding *g, const struct qs_layer *l, int rule_bits, st
     if (d->action != QS_ACTION_INTEGER && g->plan->method == QS_METHOD_DYNAMIC) {
         char why[sizeof(d->reason)];
         memcpy(why, d->reason, sizeof(why));
-        keep(d, "%s", why);
+        qs_decide_keep(d, "%s", why);
         return;
     }
     d->n_scales = d->axis < 0 ? 1 : t->dims[d->axis];
@@ -191,13 +197,8 @@ decide_one(const struct deciding *g, const struct qs_layer *l, int rule_bits, st
 
 /* Rules */
 
-struct rules {
-    struct qs_rule *rule;
-    int n;
-};
-
 static enum qs_err
-parse_rules(struct qs_ctx *cx, const struct qs_plan *plan, struct rules *rs)
+parse_rules(struct qs_ctx *cx, const struct qs_plan *plan, struct qs_rules *rs)
 {
     rs->rule = qs_xcalloc((size_t)plan->layer.n, sizeof(*rs->rule));
     for (rs->n = 0; rs->n < plan->layer.n; rs->n++) {
@@ -209,52 +210,65 @@ parse_rules(struct qs_ctx *cx, const struct qs_plan *plan, struct rules *rs)
 }
 
 static void
-release_rules(struct rules *rs)
+release_rules(struct qs_rules *rs)
 {
     for (int i = 0; i < rs->n; i++)
         qs_rule_release(&rs->rule[i]);
     free(rs->rule);
 }
 
-/* The last rule that matches; -1 when none does. Counts what each matches. */
-static int
-match_rules(const struct rules *rs, const char *weight, int *matches)
+struct qs_ruling
+qs_match_rules(const struct qs_rules *rs, const char *name, int *matches)
 {
-    int last = -1;
-    for (int i = 0; i < rs->n; i++)
-        if (qs_pattern_match(rs->rule[i].pattern, weight)) {
-            matches[i]++;
-            last = i;
-        }
-    return last;
+    struct qs_ruling r = {-1, -1};
+    for (int i = 0; i < rs->n; i++) {
+        if (!qs_pattern_match(rs->rule[i].pattern, name))
+            continue;
+        matches[i]++;
+        *(qs_rule_is_range(&rs->rule[i]) ? &r.range : &r.rule) = i;
+    }
+    return r;
 }
 
 static void
 add_totals(struct qs_decisions *all, const struct qs_decision *d)
 {
-    all->params_after += d->bytes_after - d->bytes_before;
+    all->params_after += d->bytes_after - d->bytes_before + d->param_bytes;
     all->program_added += d->scale_bytes;
     all->n_integer += d->action == QS_ACTION_INTEGER;
     all->n_simulated += d->action == QS_ACTION_SIMULATE;
 }
 
+static void
+decide_layer(const struct qs_deciding *g, const struct qs_layer *l, const struct qs_rules *rs,
+             int *matches, struct qs_decision *d)
+{
+    const char *weight = g->m->var[l->var].name;
+    const struct qs_ruling r =
+        l->quantizable ? qs_match_rules(rs, weight, matches) : (struct qs_ruling){-1, -1};
+    decide_one(g, l, r.rule >= 0 ? rs->rule[r.rule].bits : 0, d);
+    if (d->algo >= 0 && r.range >= 0) {
+        d->algo = rs->rule[r.range].algo;
+        d->threshold = rs->rule[r.range].threshold;
+    }
+    if (r.rule < 0 || !rs->rule[r.rule].skip)
+        return;
+    qs_decide_keep(d, _("rule '%s'"), g->plan->layer.v[r.rule]);
+    d->action = QS_ACTION_SKIP;
+    d->bytes_after = d->bytes_before;
+    d->scale_bytes = d->param_bytes = 0;
+}
+
 static enum qs_err
-decide_all(struct qs_ctx *cx, const struct deciding *g, const struct qs_layers *l,
-           const struct rules *rs, struct qs_decisions *all)
+decide_all(struct qs_ctx *cx, const struct qs_deciding *g, const struct qs_layers *l,
+           const struct qs_rules *rs, struct qs_decisions *all)
 {
     for (int i = 0; i < l->n; i++) {
-        struct qs_decision *d = &all->layer[i];
-        const char *weight = g->m->var[l->layer[i].var].name;
-        const int rule = l->layer[i].quantizable ? match_rules(rs, weight, all->rule_matches) : -1;
-        decide_one(g, &l->layer[i], rule >= 0 ? rs->rule[rule].bits : 0, d);
-        if (rule >= 0 && rs->rule[rule].skip) {
-            keep(d, _("rule '%s'"), g->plan->layer.v[rule]);
-            d->action = QS_ACTION_SKIP;
-            d->bytes_after = d->bytes_before;
-            d->scale_bytes = 0;
-        }
-        add_totals(all, d);
+        decide_layer(g, &l->layer[i], rs, all->rule_matches, &all->layer[i]);
+        add_totals(all, &all->layer[i]);
     }
+    if (g->plan->method == QS_METHOD_STATIC)
+        qs_decide_nodes(g, l, rs, all);
     for (int i = 0; i < rs->n; i++)
         if (all->rule_matches[i] == 0)
             return qs_fail(cx, QS_ERR_USAGE, _("rule '%s' matches no quantizable weight"),
@@ -267,6 +281,8 @@ qs_plan_op_types(const struct qs_plan *plan)
 {
     if (plan->op_types)
         return plan->op_types;
+    if (plan->method == QS_METHOD_STATIC)
+        return default_static;
     return plan->method == QS_METHOD_DYNAMIC ? default_dynamic : NULL;
 }
 
@@ -274,7 +290,7 @@ enum qs_err
 qs_decide(struct qs_ctx *cx, const struct qs_model *m, const struct qs_edges *e,
           const struct qs_layers *l, const struct qs_plan *plan, struct qs_decisions **out)
 {
-    const struct deciding g = {
+    const struct qs_deciding g = {
         .m = m,
         .e = e,
         .plan = plan,
@@ -284,7 +300,7 @@ qs_decide(struct qs_ctx *cx, const struct qs_model *m, const struct qs_edges *e,
     enum qs_err err = qs_plan_check(cx, plan);
     if (err)
         return err;
-    struct rules rs = {0};
+    struct qs_rules rs = {0};
     struct qs_decisions *all = qs_xcalloc(1, sizeof(*all));
     all->n = l->n;
     all->layer = qs_xcalloc((size_t)l->n, sizeof(*all->layer));
@@ -308,5 +324,6 @@ qs_decisions_free(struct qs_decisions *d)
         return;
     free(d->layer);
     free(d->rule_matches);
+    free(d->node);
     free(d);
 }

@@ -20,17 +20,26 @@ qs_pass_at(int i)
     return all[i];
 }
 
-/* Both methods so far change weights only; where they differ is decided layer by layer. */
-static const struct qs_pass *const recipe[] = {
+/* Methods that change weights only differ in what is decided for each. */
+static const struct qs_pass *const weights[] = {
     &qs_pass_lite_legalize,
     &qs_pass_matmul_to_mul,
     &qs_pass_quant_weights,
+    NULL,
+};
+/* The inserting pass that is not of the plan's format does nothing. */
+static const struct qs_pass *const with_activations[] = {
+    &qs_pass_lite_legalize,
+    &qs_pass_insert_qdq,
+    &qs_pass_insert_fakequant,
     NULL,
 };
 
 enum qs_err
 qs_run_recipe(struct qs_ctx *cx, struct qs_pass_state *st)
 {
+    const struct qs_pass *const *recipe =
+        st->plan->method == QS_METHOD_STATIC ? with_activations : weights;
     for (int i = 0; recipe[i]; i++) {
         const enum qs_err err = recipe[i]->run(cx, st);
         if (err)

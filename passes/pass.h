@@ -24,6 +24,7 @@ struct qs_pass_state {
     const struct qs_layers *layers; /* the same */
     const struct qs_plan *plan;
     const struct qs_decisions *decisions;
+    const double *threshold;    /* method static: [n_var] T of activations, NaN where unknown */
     struct qs_outcome *outcome; /* [layers->n], made by the caller */
     int n_restored;             /* attributes and outputs that lite_legalize put back */
 };

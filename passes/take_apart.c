@@ -404,6 +404,21 @@ weight_thresholds(const struct apart *a, const struct scaling *s, struct qs_quan
     return t;
 }
 
+/* conv2d_transpose in groups has a filter [Cin, Cout / groups, h, w], but a scale for each of Cout:
+ * they are noted once when they repeat. */
+static void
+drop_groups(const struct qs_node *of, const struct qs_tensor *t, struct qs_quant_weight *w)
+{
+    const int64_t groups = qs_attr_int(of, "groups", 1), n = w->axis < 0 ? 0 : t->dims[w->axis];
+    if (strcmp(of->type, "conv2d_transpose") != 0 || groups < 2 || n < 1 ||
+        w->n_scales / n != groups || w->n_scales % n != 0)
+        return;
+    for (int64_t i = n; i < w->n_scales; i++)
+        if (w->threshold[i] != w->threshold[i - n])
+            return;
+    w->n_scales = n;
+}
+
 static enum qs_err
 take_integer_weight(struct apart *a, const struct scaling *s, int32_t var, int *index)
 {
@@ -411,6 +426,7 @@ take_integer_weight(struct apart *a, const struct scaling *s, int32_t var, int *
     const struct qs_node *of = &a->node[s->of->node];
     struct qs_quant_weight w = {.var = var, .axis = qs_weight_axis(of, t->n_dims)};
     w.threshold = weight_thresholds(a, s, &w);
+    drop_groups(of, t, &w);
     if (w.n_scales == 1 && w.axis >= 0 && t->dims[w.axis] != 1)
         w.axis = -1;
     if (!w.threshold || w.bits == 0) {

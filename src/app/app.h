@@ -284,8 +284,21 @@ void qs_app_found_free(struct qs_found_model *found, int n);
 /* Differences of two plans in text form: lines "key: a -> b", malloc, "" when equal. */
 char *qs_app_plan_diff(const char *a, const char *b);
 
-/* Writes the model with what Paddle-Lite insists on put back; when `paddle_lite_opt` is on the
- * PATH and `lite_target` is not NULL ("arm", "x86"), runs it. */
+/* Writes the model with what Paddle-Lite insists on put back; a quantized one also in another
+ * form. When `paddle_lite_opt` is on the PATH and `lite_target` is not NULL ("arm", "x86"), runs
+ * it. */
+enum qs_export_form {
+    QS_EXPORT_AS_IS,
+    QS_EXPORT_QDQ,       /* quantize_linear and dequantize_linear, integer weights */
+    QS_EXPORT_FAKEQUANT, /* fake_quantize, FP32 weights that hold integers */
+    QS_EXPORT_FP32, /* without rounding of activations; weights are what the integers stand for */
+};
+struct qs_export_options {
+    const char *output; /* folder */
+    bool force;
+    enum qs_export_form form; /* other than as it is: QS_ERR_USAGE when it is not quantized */
+    const char *lite_target;
+};
 struct qs_lite_verdict {
     bool ran; /* opt was found and started */
     bool accepted;
@@ -293,8 +306,8 @@ struct qs_lite_verdict {
     char *nb;     /* path of the .nb; malloc or NULL */
     int64_t nb_bytes;
 };
-enum qs_err qs_app_export(struct qs_ctx *cx, const struct qs_opened *o, const char *output,
-                          bool force, const char *lite_target, struct qs_file_info file[2],
+enum qs_err qs_app_export(struct qs_ctx *cx, const struct qs_opened *o,
+                          const struct qs_export_options *opt, struct qs_file_info file[2],
                           struct qs_lite_verdict *verdict) QS_MUST_CHECK;
 void qs_lite_verdict_release(struct qs_lite_verdict *v);
 

@@ -17,6 +17,8 @@
 #include "base/str.h"
 #include "io/format.h"
 #include "passes/pass.h"
+#include "passes/put.h"
+#include "passes/take_apart.h"
 
 extern char **environ;
 
@@ -147,9 +149,44 @@ run_opt(struct qs_ctx *cx, const struct qs_file_info file[2], const char *output
     return qs_check_cancel(cx);
 }
 
+/* What could not be taken apart stays as it is, and is said. */
+static void
+say_what_stays(struct qs_ctx *cx, const struct qs_model *m)
+{
+    struct qs_quant_info info;
+    qs_quant_info_of(m, &info);
+    if (info.n_layers > 0)
+        qs_warn(cx, _("%d quantization operators have no other form and stay as they are"),
+                info.n_layers);
+}
+
+static enum qs_err
+change_form(struct qs_ctx *cx, struct qs_model *m, enum qs_export_form form)
+{
+    struct qs_static_notes notes;
+    struct qs_put_options put = {0};
+    if (form == QS_EXPORT_AS_IS)
+        return QS_OK;
+    enum qs_err err = qs_static_take_apart(cx, m, &notes);
+    if (!err && notes.n_act == 0 && notes.n_weight == 0)
+        err = qs_fail(cx, QS_ERR_USAGE,
+                      _("'%s' is not quantized: qslim quantize --method static does that"),
+                      m->program_path);
+    for (int i = 0; i < notes.n_act; i++)
+        put.observers = put.observers || notes.act[i].observed;
+    if (!err)
+        say_what_stays(cx, m);
+    if (!err && form == QS_EXPORT_QDQ)
+        err = qs_put_qdq(cx, m, &notes, &put);
+    else if (!err && form == QS_EXPORT_FAKEQUANT)
+        err = qs_put_fakequant(cx, m, &notes, &put);
+    qs_static_notes_release(&notes);
+    return err;
+}
+
 enum qs_err
-qs_app_export(struct qs_ctx *cx, const struct qs_opened *o, const char *output, bool force,
-              const char *lite_target, struct qs_file_info file[2], struct qs_lite_verdict *verdict)
+qs_app_export(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_export_options *opt,
+              struct qs_file_info file[2], struct qs_lite_verdict *verdict)
 {
     *verdict = (struct qs_lite_verdict){0};
     memset(file, 0, 2 * sizeof(*file));
@@ -157,11 +194,13 @@ qs_app_export(struct qs_ctx *cx, const struct qs_opened *o, const char *output, 
     if (err)
         return err;
     struct qs_model *m = qs_model_clone(o->model);
-    char *prefix = qs_xasprintf("%s/model", output);
+    char *prefix = qs_xasprintf("%s/model", opt->output);
     qs_lite_legalize(m);
-    err = qs_model_write(cx, m, prefix, force, file);
-    if (!err && lite_target)
-        err = run_opt(cx, file, output, lite_target, verdict);
+    err = change_form(cx, m, opt->form);
+    if (!err)
+        err = qs_model_write(cx, m, prefix, opt->force, file);
+    if (!err && opt->lite_target)
+        err = run_opt(cx, file, opt->output, opt->lite_target, verdict);
     free(prefix);
     qs_model_unref(m);
     return err;

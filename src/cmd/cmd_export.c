@@ -8,8 +8,10 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 
-enum to { TO_LITE, TO_PADDLE };
-static const char *const to_names[] = {"lite", "paddle", NULL};
+static const char *const to_names[] = {"lite", "paddle", "qdq", "fakequant", "fp32", NULL};
+static const enum qs_export_form form_of[] = {QS_EXPORT_AS_IS, QS_EXPORT_AS_IS, QS_EXPORT_QDQ,
+                                              QS_EXPORT_FAKEQUANT, QS_EXPORT_FP32};
+enum { TO_LITE = 0 };
 static const char *const lite_targets[] = {"arm", "x86", NULL};
 
 struct options {
@@ -23,7 +25,7 @@ static const struct qs_opt opts[] = {
      N_("folder for the written model")},
     {"to", 0, QS_OPT_CHOICE, offsetof(struct options, to), 0, 0, to_names, "lite", "FORM",
      N_("lite: run paddle_lite_opt on the result when it is on the PATH; paddle: only write "
-        ".pdmodel and .pdiparams")},
+        ".pdmodel and .pdiparams; qdq, fakequant, fp32: write a quantized model in that form")},
     {"lite-target", 0, QS_OPT_CHOICE, offsetof(struct options, lite_target), 0, 0, lite_targets,
      "arm", "TARGET", N_("the processor that paddle_lite_opt optimizes for: arm or x86")},
     {"force", 0, QS_OPT_FLAG, offsetof(struct options, force), 0, 0, NULL, NULL, NULL,
@@ -68,14 +70,17 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
     struct qs_opened *o = NULL;
     struct qs_file_info file[2] = {0};
     struct qs_lite_verdict verdict = {0};
+    const struct qs_export_options how = {
+        .output = opt->output,
+        .force = opt->force,
+        .form = form_of[opt->to],
+        .lite_target = opt->to == TO_LITE ? lite_targets[opt->lite_target] : NULL};
     (void)n_arg;
     if (!opt->output)
         return qs_fail(cx, QS_ERR_USAGE, _("export needs -o DIR"));
     enum qs_err err = qs_app_open(cx, arg[0], opt->params, NULL, &o);
     if (!err)
-        err = qs_app_export(cx, o, opt->output, opt->force,
-                            opt->to == TO_LITE ? lite_targets[opt->lite_target] : NULL, file,
-                            &verdict);
+        err = qs_app_export(cx, o, &how, file, &verdict);
     if (!err && opt->to == TO_LITE && !verdict.ran)
         qs_warn(cx, "%s",
                 _("paddle_lite_opt is not on the PATH: the model is written but not tried"));

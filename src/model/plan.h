@@ -16,7 +16,9 @@
 #include "base/pattern.h"
 #include "base/str.h"
 
-enum qs_method { QS_METHOD_DYNAMIC, QS_METHOD_WEIGHT_ONLY };
+enum qs_method { QS_METHOD_DYNAMIC, QS_METHOD_WEIGHT_ONLY, QS_METHOD_STATIC };
+enum qs_compat { QS_COMPAT_NONE, QS_COMPAT_PADDLE };
+enum qs_written { QS_FORMAT_AUTO, QS_FORMAT_QDQ, QS_FORMAT_FAKEQUANT, QS_FORMAT_DYNAMIC };
 enum qs_weight_type { QS_CHANNEL_WISE_ABS_MAX, QS_ABS_MAX };
 enum qs_target { QS_TARGET_ANY, QS_TARGET_PADDLE, QS_TARGET_LITE_ARM, QS_TARGET_LITE_X86 };
 
@@ -27,9 +29,20 @@ struct qs_plan {
     int weight_type;       /* enum qs_weight_type */
     double threshold_rate; /* share of |w| that abs_max may clip */
     bool generate_test_model;
-    int target;           /* enum qs_target */
-    struct qs_strv layer; /* rules "PATTERN=skip", "PATTERN=bits:N", in order; the last
-                             that matches a weight decides */
+    int target; /* enum qs_target */
+    /* method static */
+    int activation_bits; /* 2..16 */
+    int algo;            /* enum qs_algo: how thresholds of activations are found */
+    double hist_percent; /* of algo hist and percentile */
+    int compat;          /* enum qs_compat: thresholds and files as PaddleSlim makes them */
+    int format;          /* enum qs_written */
+    bool observers;      /* also write the ranges of what operators make */
+    char *data;          /* data file to calibrate with */
+    int samples, batch;  /* the first so many, 0: all; samples run together */
+
+    struct qs_strv layer; /* rules, in order: of "PATTERN=skip" and "PATTERN=bits:N" the last that
+                             matches a weight decides; of "PATTERN=algo:NAME" and
+                             "PATTERN=threshold:T" too */
 };
 
 extern const struct qs_opt qs_plan_opts[];
@@ -39,11 +52,17 @@ void qs_plan_init(struct qs_plan *plan);
 void qs_plan_release(struct qs_plan *plan);
 void qs_plan_copy(struct qs_plan *to, const struct qs_plan *from); /* `to` uninitialised */
 
+/* Whether a choice means something for the plan's method; the others are neither printed nor
+ * shown, and an error when they are not at their default. */
+bool qs_plan_applies(const struct qs_plan *plan, const struct qs_opt *opt);
+/* The format that is written: never QS_FORMAT_AUTO. */
+enum qs_written qs_plan_format(const struct qs_plan *plan);
+
 /* Checks what no single option can (bits that the method does not take, op types it does not
  * know): QS_ERR_USAGE. */
 enum qs_err qs_plan_check(struct qs_ctx *cx, const struct qs_plan *plan) QS_MUST_CHECK;
 
-/* The text form: every choice, also those at their default. */
+/* The text form: every choice that applies, also those at their default. */
 void qs_plan_print(const struct qs_plan *plan, struct qs_str *out);
 /* Reads the text form over the values in `plan`; `where` names it in messages. */
 enum qs_err qs_plan_parse(struct qs_ctx *cx, const char *text, const char *where,
@@ -60,8 +79,12 @@ void qs_plan_print_command(const struct qs_plan *plan, struct qs_str *out);
 struct qs_rule {
     struct qs_pattern *pattern;
     bool skip;
-    int bits; /* 0 when skip */
+    int bits; /* 0: says nothing of them */
+    /* of the activation that the weight's operator reads: at most one of these */
+    int algo;         /* enum qs_algo; -1: says nothing of it */
+    double threshold; /* 0: says nothing of it */
 };
+bool qs_rule_is_range(const struct qs_rule *r); /* algo or threshold */
 enum qs_err qs_rule_parse(struct qs_ctx *cx, const char *text, struct qs_rule *out) QS_MUST_CHECK;
 void qs_rule_release(struct qs_rule *r);
 

@@ -3,31 +3,56 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/i18n.h"
+#include "base/mem.h"
 
 struct work {
     const struct qs_tensor *t;
-    int bits;
+    struct qs_channels ch;
     float range;
-    enum qs_static_rounding how;
-    int8_t *q8; /* one of the two is set */
+    float *scale, *inv; /* [ch.n_channels] */
+    int8_t *q8;         /* one of the two is set */
     int16_t *q16;
-    float *y;
 };
 
-/* Elements first .. first + n of one channel. */
-typedef void visit_run(const struct work *w, float threshold, int64_t first, int64_t n);
+static void
+start(struct work *w, const struct qs_tensor *t, int axis, int bits, const double *threshold)
+{
+    *w = (struct work){.t = t, .range = qs_quant_range(bits), .ch = qs_channels_of(t, axis)};
+    w->scale = qs_xcalloc((size_t)w->ch.n_channels, sizeof(*w->scale));
+    w->inv = qs_xcalloc((size_t)w->ch.n_channels, sizeof(*w->inv));
+    for (int64_t c = 0; c < w->ch.n_channels; c++) {
+        const float s = (float)threshold[c];
+        w->scale[c] = s;
+        w->inv[c] = s <= 1e-30F ? 1.0F / (s + 1e-6F) : 1.0F / s;
+    }
+}
 
 static void
-each_run(const struct work *w, int axis, const double *threshold, visit_run *visit)
+finish(struct work *w)
 {
-    const struct qs_channels ch = qs_channels_of(w->t, axis);
-    int64_t first = 0;
-    for (int64_t o = 0; o < ch.n_outer; o++)
-        for (int64_t c = 0; c < ch.n_channels; c++, first += ch.n_inner)
-            visit(w, (float)threshold[c], first, ch.n_inner);
+    free(w->scale);
+    free(w->inv);
+}
+
+static void
+set_integers(struct work *w, int bits, const struct qs_buf *q)
+{
+    w->q8 = bits <= 8 ? (int8_t *)q->data : NULL;
+    w->q16 = bits <= 8 ? NULL : (int16_t *)(void *)q->data;
+}
+
+static enum qs_err
+new_integers(struct qs_ctx *cx, struct work *w, int bits, struct qs_buf **out)
+{
+    const size_t size = bits <= 8 ? sizeof(int8_t) : sizeof(int16_t);
+    const enum qs_err err = qs_buf_new(cx, (size_t)w->t->n * size, out);
+    if (!err)
+        set_integers(w, bits, *out);
+    return err;
 }
 
 static float
@@ -39,16 +64,30 @@ element(const struct qs_tensor *t, int64_t i)
 }
 
 static float
+integer(const struct work *w, int64_t i)
+{
+    return w->q8 ? (float)w->q8[i] : (float)w->q16[i];
+}
+
+static void
+put_integer(const struct work *w, int64_t i, float q)
+{
+    if (w->q8)
+        w->q8[i] = (int8_t)q;
+    else
+        w->q16[i] = (int16_t)q;
+}
+
+static float
 clamp(float v, float lo, float hi)
 {
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-static float
-round_one(const struct work *w, float s, float inv, float x)
+static inline float
+round_one(enum qs_static_rounding how, float r, float s, float inv, float x)
 {
-    const float r = w->range;
-    switch (w->how) {
+    switch (how) {
     case QS_STATIC_QDQ:
         return clamp(rintf(x / s * r), -r - 1, r);
     case QS_STATIC_FAKE:
@@ -62,47 +101,23 @@ round_one(const struct work *w, float s, float inv, float x)
 }
 
 static void
-quantize_run(const struct work *w, float s, int64_t first, int64_t n)
+quantize_all(const struct work *w, enum qs_static_rounding how)
 {
-    const bool offline = w->how == QS_STATIC_QDQ || w->how == QS_STATIC_FAKE;
-    const float inv = s <= 1e-30F ? 1.0F / (s + 1e-6F) : 1.0F / s;
-    if (offline && s == 0)
-        s = 1e-8F;
-    for (int64_t i = first; i < first + n; i++) {
-        const float q = round_one(w, s, inv, element(w->t, i));
-        if (w->q8)
-            w->q8[i] = (int8_t)q;
-        else
-            w->q16[i] = (int16_t)q;
-    }
-}
-
-static void
-dequantize_run(const struct work *w, float s, int64_t first, int64_t n)
-{
-    for (int64_t i = first; i < first + n; i++) {
-        const float q = w->q8 ? (float)w->q8[i] : (float)w->q16[i];
-        w->y[i] = q * s / w->range;
-    }
-}
-
-static enum qs_err
-new_integers(struct qs_ctx *cx, struct work *w, struct qs_buf **out)
-{
-    const size_t size = w->bits <= 8 ? sizeof(int8_t) : sizeof(int16_t);
-    const enum qs_err err = qs_buf_new(cx, (size_t)w->t->n * size, out);
-    if (err)
-        return err;
-    w->q8 = w->bits <= 8 ? (int8_t *)(*out)->data : NULL;
-    w->q16 = w->bits <= 8 ? NULL : (int16_t *)(void *)(*out)->data;
-    return QS_OK;
+    const bool offline = how == QS_STATIC_QDQ || how == QS_STATIC_FAKE;
+    int64_t i = 0;
+    for (int64_t o = 0; o < w->ch.n_outer; o++)
+        for (int64_t c = 0; c < w->ch.n_channels; c++) {
+            const float s = offline && w->scale[c] == 0 ? 1e-8F : w->scale[c];
+            for (int64_t k = 0; k < w->ch.n_inner; k++, i++)
+                put_integer(w, i, round_one(how, w->range, s, w->inv[c], element(w->t, i)));
+        }
 }
 
 enum qs_err
 qs_static_quantize(struct qs_ctx *cx, const struct qs_tensor *t, int axis, int bits,
                    const double *threshold, enum qs_static_rounding how, struct qs_buf **out)
 {
-    struct work w = {.t = t, .bits = bits, .range = qs_quant_range(bits), .how = how};
+    struct work w;
     int64_t bad = 0;
     if (t->dtype != QS_DTYPE_float32)
         return qs_fail(cx, QS_ERR_FORMAT, _("its type is %s, not float32"),
@@ -112,9 +127,11 @@ qs_static_quantize(struct qs_ctx *cx, const struct qs_tensor *t, int axis, int b
     if (bad > 0)
         return qs_fail(cx, QS_ERR_FORMAT,
                        _("%" PRId64 " of %" PRId64 " elements are NaN or infinite"), bad, t->n);
-    const enum qs_err err = new_integers(cx, &w, out);
+    start(&w, t, axis, bits, threshold);
+    const enum qs_err err = new_integers(cx, &w, bits, out);
     if (!err)
-        each_run(&w, axis, threshold, quantize_run);
+        quantize_all(&w, how);
+    finish(&w);
     return err;
 }
 
@@ -136,14 +153,12 @@ read_integer(const struct qs_tensor *t, int64_t i, float *out)
 enum qs_err
 qs_static_integers(struct qs_ctx *cx, const struct qs_tensor *t, int bits, struct qs_buf **out)
 {
-    struct work w = {.t = t, .bits = bits, .range = qs_quant_range(bits)};
+    struct work w = {.t = t, .range = qs_quant_range(bits)};
     if (t->dtype != QS_DTYPE_int8 && t->dtype != QS_DTYPE_int16 && t->dtype != QS_DTYPE_float32)
         return qs_fail(cx, QS_ERR_FORMAT, _("its type is %s, not of integers or float32"),
-                       qs_dtype_name(t->dtype));
-    const enum qs_err err = new_integers(cx, &w, out);
-    if (err)
-        return err;
-    for (int64_t i = 0; i < t->n; i++) {
+                       t->dtype >= 0 && qs_dtype_name(t->dtype) ? qs_dtype_name(t->dtype) : "?");
+    const enum qs_err err = new_integers(cx, &w, bits, out);
+    for (int64_t i = 0; i < t->n && !err; i++) {
         float v;
         if (!read_integer(t, i, &v) || !(v >= -w.range - 1 && v <= w.range)) {
             qs_buf_unref(*out);
@@ -151,27 +166,48 @@ qs_static_integers(struct qs_ctx *cx, const struct qs_tensor *t, int bits, struc
             return qs_fail(cx, QS_ERR_FORMAT, _("element %" PRId64 " is %g, no integer of %d bits"),
                            i, (double)v, bits);
         }
-        if (w.q8)
-            w.q8[i] = (int8_t)v;
-        else
-            w.q16[i] = (int16_t)v;
+        put_integer(&w, i, v);
     }
-    return QS_OK;
+    return err;
 }
 
 enum qs_err
 qs_static_dequantize(struct qs_ctx *cx, const struct qs_tensor *t, int axis, int bits,
                      const double *threshold, const struct qs_buf *q, struct qs_buf **out)
 {
-    struct work w = {.t = t, .bits = bits, .range = qs_quant_range(bits)};
+    struct work w;
     const enum qs_err err = qs_buf_new(cx, (size_t)t->n * sizeof(float), out);
     if (err)
         return err;
-    if (bits <= 8)
-        w.q8 = (int8_t *)q->data;
-    else
-        w.q16 = (int16_t *)(void *)q->data;
-    w.y = (float *)(void *)(*out)->data;
-    each_run(&w, axis, threshold, dequantize_run);
+    float *y = (float *)(void *)(*out)->data;
+    int64_t i = 0;
+    start(&w, t, axis, bits, threshold);
+    set_integers(&w, bits, q);
+    for (int64_t o = 0; o < w.ch.n_outer; o++)
+        for (int64_t c = 0; c < w.ch.n_channels; c++)
+            for (int64_t k = 0; k < w.ch.n_inner; k++, i++)
+                y[i] = integer(&w, i) * w.scale[c] / w.range;
+    finish(&w);
     return QS_OK;
+}
+
+double
+qs_static_sqnr_db(const struct qs_tensor *t, int axis, int bits, const double *threshold,
+                  const struct qs_buf *q)
+{
+    struct work w;
+    double signal = 0, noise = 0;
+    int64_t i = 0;
+    start(&w, t, axis, bits, threshold);
+    set_integers(&w, bits, q);
+    for (int64_t o = 0; o < w.ch.n_outer; o++)
+        for (int64_t c = 0; c < w.ch.n_channels; c++)
+            for (int64_t k = 0; k < w.ch.n_inner; k++, i++) {
+                const double x = (double)element(t, i);
+                const double e = x - (double)(integer(&w, i) * w.scale[c] / w.range);
+                signal += x * x;
+                noise += e * e;
+            }
+    finish(&w);
+    return noise > 0 ? 10 * log10(signal / noise) : INFINITY;
 }

@@ -35,4 +35,8 @@ enum qs_err qs_static_dequantize(struct qs_ctx *cx, const struct qs_tensor *t, i
                                  const double *threshold, const struct qs_buf *q,
                                  struct qs_buf **out) QS_MUST_CHECK;
 
+/* SQNR in dB of a float32 tensor rounded to q; +inf when nothing is lost. */
+double qs_static_sqnr_db(const struct qs_tensor *t, int axis, int bits, const double *threshold,
+                         const struct qs_buf *q);
+
 #endif
