@@ -108,34 +108,38 @@ seconds_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* The border of zeros of one block (or image of bytes); an element has `size` bytes. */
 static void
-clear(float *p, int64_t n)
+clear_border(const struct value *v, char *first, int64_t size, int zero)
 {
-    memset(p, 0, (size_t)n * sizeof(*p));
+    const int64_t side = v->halo_w * v->pixel * size, step = v->row * size;
+    const int64_t top = v->halo_h * step + side;
+    char *row = first;
+    memset(first - top, zero, (size_t)top);
+    for (int64_t y = 0; y + 1 < v->d[2]; y++, row += step)
+        memset(row + step - 2 * side, zero, (size_t)(2 * side));
+    memset(row + step - 2 * side, zero, (size_t)top);
 }
 
-/* The border of zeros of one block. */
-static void
-clear_border(const struct value *v, float *first)
+void
+qs_fast_clear_halo(const struct value *v)
 {
-    const int64_t side = v->halo_w * v->pixel, top = v->halo_h * v->row + side;
-    float *row = first;
-    clear(first - top, top);
-    for (int64_t y = 0; y + 1 < v->d[2]; y++, row += v->row)
-        clear(row + v->row - 2 * side, 2 * side);
-    clear(row + v->row - 2 * side, top);
+    const bool bytes = v->layout == BYTES;
+    const int64_t size = bytes ? 1 : (int64_t)sizeof(float);
+    if (v->layout == PLAIN || v->halo_h + v->halo_w == 0)
+        return;
+    for (int64_t i = 0; i < v->d[0]; i++)
+        for (int b = 0; b < (bytes ? 1 : v->blocks); b++)
+            clear_border(v, (char *)v->data + (i * v->image + b * v->block) * size, size,
+                         bytes ? QK_I8_ZERO : 0);
 }
 
 /* Values whose memory others use in between get their halo again. */
 static void
 clear_halo(struct qs_fast *f, int id)
 {
-    const struct value *v = &f->value[id];
-    if (v->layout == PLAIN || v->halo_h + v->halo_w == 0 || !v->halo_shared)
-        return;
-    for (int64_t i = 0; i < v->d[0]; i++)
-        for (int b = 0; b < v->blocks; b++)
-            clear_border(v, v->data + i * v->image + b * v->block);
+    if (id >= 0 && f->value[id].halo_shared)
+        qs_fast_clear_halo(&f->value[id]);
 }
 
 typedef void run_fn(struct qs_fast *f, struct step *s);
@@ -193,8 +197,8 @@ qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to, const stru
     f->err = QS_OK;
     for (int i = from; i < to && !err; i++) {
         struct step *s = &f->step[i];
-        if (s->y >= 0)
-            clear_halo(f, s->y);
+        clear_halo(f, s->y);
+        clear_halo(f, s->q);
         run_step[s->kind](f, s);
         s->seconds = seconds_now() - before;
         err = f->err ? f->err : qs_check_cancel(cx);
@@ -288,6 +292,8 @@ add_scratch(struct qs_fast *f)
             floats = qs_winograd_scratch(f, s);
         else if (s->kind == STEP_DENSE && s->oc % f->lanes != 0)
             floats = f->value[s->x].count / s->ic * (s->oc + f->lanes);
+        else if (s->kind == STEP_IDENSE && s->y >= 0 && s->oc % QK_I8_BLOCK != 0)
+            floats = f->value[s->y].count / s->oc * (s->oc + QK_I8_BLOCK);
         else if (s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN)
             floats = qs_team_size(f->team) * f->value[s->x].d[3] * f->lanes;
         else if (s->kind == STEP_RNN)
@@ -338,7 +344,9 @@ prepare(struct qs_ctx *cx, struct qs_fast *f)
         struct step *s = &f->step[i];
         const bool conv = s->kind == STEP_CONV || s->kind == STEP_DEPTHWISE ||
                           s->kind == STEP_TRANSPOSED || s->kind == STEP_DENSE;
-        if (s->winograd)
+        if (is_integer(s))
+            err = qs_i8_prepare(cx, f, s);
+        else if (s->winograd)
             err = qs_winograd_prepare(cx, f, s);
         else if (conv)
             err = qs_fast_prepare_conv(cx, f, s);
@@ -379,8 +387,10 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     f->probe = probe;
     f->k = qk_conv();
     f->lanes = f->k->lanes;
+    f->ki = qk_conv_i8();
     f->team = qs_team_new(probe ? 1 : cx->threads);
     f->keep = opt ? opt->keep : NULL;
+    f->notes = opt ? opt->notes : NULL;
     f->scalars_are_1d = qs_infer_scalars_are_1d(m);
     qs_arena_init(&f->arena);
     f->n_in = qs_model_inputs(m, NULL, 0);
@@ -391,6 +401,9 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     f->out = qs_arena_calloc(&f->arena, (size_t)f->n_out + 1, sizeof(*f->out));
     f->var = qs_arena_calloc(&f->arena, n_var, sizeof(*f->var));
     f->now = qs_arena_calloc(&f->arena, n_var, sizeof(*f->now));
+    if (f->notes)
+        f->rounding =
+            qs_arena_calloc(&f->arena, (size_t)f->notes->n_act + 1, sizeof(*f->rounding));
     for (int32_t i = 0; i < m->n_var; i++)
         f->now[i] = -1;
     enum qs_err err = QS_OK;
@@ -401,6 +414,7 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     if (!err)
         err = plan(cx, f, in);
     f->keep = NULL;
+    f->notes = NULL;
     if (err) {
         qs_fast_free(f);
         return err;
@@ -519,7 +533,7 @@ qs_fast_step(const struct qs_fast *f, int i)
 #undef ROW
     };
     const struct step *s = &f->step[i];
-    const int y = s->y >= 0 ? s->y : s->n_out > 0 ? s->out[0] : -1;
+    const int y = s->y >= 0 ? s->y : s->q >= 0 ? s->q : s->n_out > 0 ? s->out[0] : -1;
     const int32_t var = y >= 0 ? f->value[y].var : -1;
     return (struct qs_fast_step){.op_type = s->node ? s->node->type : "layout",
                                  .name = var >= 0 ? f->m->var[var].name : "",
