@@ -110,6 +110,14 @@ seconds_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Values whose memory others use in between get their halo again. */
+static void
+clear_halo(struct qs_fast *f, int id)
+{
+    if (id >= 0 && f->value[id].halo_shared)
+        qs_room_clear_halo(&f->value[id]);
+}
+
 typedef void run_fn(struct qs_fast *f, struct step *s);
 static run_fn *const run_step[] = {
 #define ROW(name) qs_run_##name,
@@ -166,8 +174,8 @@ qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to, const stru
     f->err = QS_OK;
     for (int i = from; i < to && !err; i++) {
         struct step *s = &f->step[i];
-        if (s->y >= 0 && f->value[s->y].halo_shared) /* others used the memory in between */
-            qs_room_clear_halo(&f->value[s->y]);
+        clear_halo(f, s->y);
+        clear_halo(f, s->q);
         run_step[s->kind](f, s);
         s->seconds = seconds_now() - before;
         err = f->err ? f->err : qs_check_cancel(cx);
@@ -261,6 +269,8 @@ add_scratch(struct qs_fast *f)
             floats = qs_winograd_scratch(f, s);
         else if (s->kind == STEP_DENSE && s->oc % f->lanes != 0)
             floats = f->value[s->x].count / s->ic * (s->oc + f->lanes);
+        else if (s->kind == STEP_IDENSE && s->y >= 0 && s->oc % QK_I8_BLOCK != 0)
+            floats = f->value[s->y].count / s->oc * (s->oc + QK_I8_BLOCK);
         else if (s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN)
             floats = qs_team_size(f->team) * f->value[s->x].d[3] * f->lanes;
         else if (s->kind == STEP_RNN)
@@ -369,7 +379,9 @@ make_params(struct qs_ctx *cx, struct qs_fast *f, struct packing *p)
     for (int i = 0; i < f->n_step && !err; i++) {
         struct step *s = &f->step[i];
         f->param_floats += s->pack ? s->pack->floats : 0;
-        err = s->kind == STEP_RNN ? qs_rnn_prepare(cx, f, s) : load_params(cx, f, s);
+        err = is_integer(s)         ? qs_i8_prepare(cx, f, s)
+              : s->kind == STEP_RNN ? qs_rnn_prepare(cx, f, s)
+                                    : load_params(cx, f, s);
     }
     return err ? err : qs_keep_prepare(cx, f);
 }
@@ -422,6 +434,8 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     f->own_room = !opt || !opt->room;
     f->room = f->own_room ? qs_room_new(probe ? 1 : cx->threads) : opt->room;
     f->team = f->room->team;
+    f->ki = qk_conv_i8();
+    f->notes = opt ? opt->notes : NULL;
     f->scalars_are_1d = qs_infer_scalars_are_1d(m);
     qs_arena_init(&f->arena);
     f->n_in = qs_model_inputs(m, NULL, 0);
@@ -432,6 +446,8 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     f->out = qs_arena_calloc(&f->arena, (size_t)f->n_out + 1, sizeof(*f->out));
     f->var = qs_arena_calloc(&f->arena, n_var, sizeof(*f->var));
     f->now = qs_arena_calloc(&f->arena, n_var, sizeof(*f->now));
+    if (f->notes)
+        f->rounding = qs_arena_calloc(&f->arena, (size_t)f->notes->n_act + 1, sizeof(*f->rounding));
     for (int32_t i = 0; i < m->n_var; i++)
         f->now[i] = -1;
     enum qs_err err = QS_OK;
@@ -442,6 +458,7 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     if (!err)
         err = plan(cx, f, in);
     f->keep = NULL;
+    f->notes = NULL;
     if (err) {
         qs_fast_free(f);
         return err;
@@ -567,7 +584,7 @@ qs_fast_step(const struct qs_fast *f, int i)
 #undef ROW
     };
     const struct step *s = &f->step[i];
-    const int y = s->y >= 0 ? s->y : s->n_out > 0 ? s->out[0] : -1;
+    const int y = s->y >= 0 ? s->y : s->q >= 0 ? s->q : s->n_out > 0 ? s->out[0] : -1;
     const int32_t var = y >= 0 ? f->value[y].var : -1;
     return (struct qs_fast_step){.op_type = s->node ? s->node->type : "layout",
                                  .name = var >= 0 ? f->m->var[var].name : "",

@@ -13,6 +13,7 @@
 #define QS_ENGINE_FAST_H
 
 #include "engine/exec.h"
+#include "model/static_notes.h"
 
 struct qs_fast;
 
@@ -34,6 +35,10 @@ struct qs_fast_options {
     struct qs_room *room;   /* NULL: its own */
     const bool *keep; /* [n_var] variables that a watch wants to see: they are made and nothing is
                          fused across them. NULL: none. Copied. */
+    const struct qs_static_notes *notes; /* of the model, which is the float graph: what is rounded
+                         is, and layers whose weights and inputs have at most 8 bits compute in
+                         integers. NULL: all in floats. Its weights must live as long as the engine.
+                         */
 };
 
 /* Plans for inputs with the types and dims of in[n] (in the order of qs_model_inputs; data are

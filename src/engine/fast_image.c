@@ -82,7 +82,10 @@ void
 qs_run_POOL(struct qs_fast *f, struct step *s)
 {
     struct job j = job_of(f, s);
-    run_blocks(&j, pool_block);
+    if (j.y->layout == BYTES)
+        qs_i8_pool(f, s);
+    else
+        run_blocks(&j, pool_block);
 }
 
 /* ---- resizing ---- */
@@ -342,6 +345,10 @@ void
 qs_image_to_plain(struct qs_fast *f, const struct value *x, float *out)
 {
     const struct value y = {.data = out};
+    if (x->layout == BYTES) {
+        qs_i8_to_floats(f, x, &y);
+        return;
+    }
     struct job j = {f, NULL, x, &y, NULL};
     qs_team_run(f->team, (int64_t)image_n(x) * x->blocks, plain_of_block, &j);
 }
@@ -362,6 +369,10 @@ void
 qs_run_CONVERT(struct qs_fast *f, struct step *s)
 {
     struct job j = job_of(f, s);
+    if (j.x->layout == BYTES) {
+        qs_i8_to_floats(f, j.x, j.y);
+        return;
+    }
     const struct value *image = j.y->layout == PLAIN ? j.x : j.y;
     const int64_t n = (int64_t)image_n(image) * image->blocks;
     qs_team_run(f->team, n,

@@ -55,7 +55,7 @@ static bool
 sums(const struct step *p)
 {
     return p->kind == STEP_CONV || p->kind == STEP_DEPTHWISE || p->kind == STEP_DENSE ||
-           p->kind == STEP_TRANSPOSED;
+           p->kind == STEP_TRANSPOSED || is_integer(p);
 }
 
 static bool
@@ -118,11 +118,79 @@ fuse_addition(struct qs_fast *f, struct step *s)
     const int late = more_later ? s->more : s->x, early = more_later ? s->x : s->more;
     struct step *p = maker(f, late);
     if (!p || p->has_post || p->more >= 0 ||
-        !(p->kind == STEP_CONV || p->kind == STEP_DEPTHWISE ||
+        !(p->kind == STEP_CONV || p->kind == STEP_DEPTHWISE || p->kind == STEP_ICONV ||
+          p->kind == STEP_IDEPTHWISE ||
           (p->kind == STEP_RESIZE && !p->bilinear)))
         return;
     p->more = early;
     merge(f, p, s);
+}
+
+/* ---- rounding ---- */
+
+/* max of rounded values is the rounded max: what a pooling alone gives to be rounded is rounded
+ * before it. The two steps change places. */
+static void
+round_before_pool(struct qs_fast *f, struct step *s)
+{
+    struct step *pool = maker(f, s->x);
+    struct value *y = &f->value[s->y];
+    if (!pool || pool->kind != STEP_POOL || !pool->max || y->rounding->bits > 8 ||
+        y->d[1] <= QK_I8_QUAD)
+        return;
+    const int between = qs_lower_value(f), late = s->y;
+    struct value *v = &f->value[between];
+    const struct value *x = &f->value[pool->x];
+    y = &f->value[late];
+    v->var = x->var;
+    v->known = true;
+    v->dtype = x->dtype;
+    v->n = x->n;
+    v->count = x->count;
+    memcpy(v->d, x->d, sizeof(v->d));
+    v->rounding = y->rounding;
+    v->made = (int)(pool - f->step);
+    v->n_users = 1;
+    y->made = (int)(s - f->step);
+    struct step round = *s;
+    round.x = pool->x;
+    round.y = between;
+    *s = *pool;
+    s->x = between;
+    s->y = late;
+    *pool = round;
+}
+
+/* A sum of integers that is rounded next leaves its step as bytes. */
+static void
+fuse_round(struct qs_fast *f, struct step *s)
+{
+    const struct value *x = &f->value[s->x], *y = &f->value[s->y];
+    struct step *p = x->made >= 0 ? &f->step[x->made] : NULL;
+    if (!p || !is_integer(p) || p->y != s->x || p->q >= 0 || y->rounding->bits > 8)
+        return;
+    if (p->kind == STEP_IDENSE ? y->inner != p->oc : y->inner != 0)
+        return;
+    p->q = s->y;
+    f->value[s->y].made = x->made;
+    s->dead = true;
+}
+
+/* Of what a step on integers makes, what nobody reads is left out. */
+static void
+drop_form(struct qs_fast *f, struct step *s)
+{
+    if (s->y >= 0 && s->q >= 0 && f->value[s->y].n_users == 0)
+        s->y = -1;
+    if (s->y >= 0 && s->q >= 0 && f->value[s->q].n_users == 0)
+        s->q = -1;
+}
+
+static bool
+is_used(const struct qs_fast *f, const struct step *s)
+{
+    return s->kind == STEP_FORWARD || (s->y >= 0 && f->value[s->y].n_users > 0) ||
+           (s->q >= 0 && f->value[s->q].n_users > 0);
 }
 
 void
@@ -136,11 +204,19 @@ qs_fuse(struct qs_fast *f)
         else if (s->kind == STEP_BINARY)
             fuse_addition(f, s);
     }
+    for (int i = f->n_step - 1; i >= 0 && f->notes; i--)
+        if (!f->step[i].dead && f->step[i].kind == STEP_ROUND)
+            round_before_pool(f, &f->step[i]);
+    for (int i = 0; i < f->n_step && f->notes; i++)
+        if (!f->step[i].dead && f->step[i].kind == STEP_ROUND)
+            fuse_round(f, &f->step[i]);
     qs_fuse_count(f);
     /* what nobody reads is not made */
     for (int i = f->n_step - 1; i >= 0; i--) {
         struct step *s = &f->step[i];
-        if (f->probe || s->dead || s->kind == STEP_FORWARD || f->value[s->y].n_users > 0)
+        if (!s->dead)
+            drop_form(f, s);
+        if (f->probe || s->dead || is_used(f, s))
             continue;
         s->dead = true;
         qs_fuse_count(f);

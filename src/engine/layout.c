@@ -29,6 +29,9 @@ makes_image(const struct qs_fast *f, const struct step *s)
     switch (s->kind) {
     case STEP_CONV:
     case STEP_DEPTHWISE:
+    case STEP_ICONV:
+    case STEP_IDEPTHWISE:
+    case STEP_ITRANSPOSED:
     case STEP_POOL:
     case STEP_RESIZE:
     case STEP_BINARY:
@@ -39,6 +42,8 @@ makes_image(const struct qs_fast *f, const struct step *s)
     case STEP_AFFINE:
         return f->value[s->y].n == 4;
     case STEP_DENSE:
+    case STEP_IDENSE:
+    case STEP_ROUND:
     case STEP_ALIAS:
     case STEP_SOFTMAX:
     case STEP_RNN:
@@ -49,11 +54,26 @@ makes_image(const struct qs_fast *f, const struct step *s)
     return false;
 }
 
+/* Images of few channels are rounded as they come, from planes; rows too. */
+static enum layout
+wanted_to_round(const struct step *s, const struct value *x, const struct value *y)
+{
+    const bool image = x->n == 4 && y->inner == 0;
+    if (x->layout == BLOCKED || (x->layout == BYTES && image))
+        return BLOCKED;
+    return image && x->d[1] > QK_I8_QUAD && y->rounding->bits <= 8 && s->x >= 0 ? BLOCKED : PLAIN;
+}
+
 static enum layout
 wanted(const struct qs_fast *f, const struct step *s, const struct value *x)
 {
+    const bool first = x == &f->value[s->x];
+    if (s->kind == STEP_ROUND)
+        return wanted_to_round(s, x, &f->value[s->y]);
+    if (first && (is_integer(s) || (s->kind == STEP_POOL && f->value[s->y].rounding)))
+        return BYTES;
     if (s->kind == STEP_CONV && x->layout == PLAIN && s->ic <= PLANES_MOST && s->ic < f->lanes &&
-        x == &f->value[s->x])
+        first)
         return PLANES;
     return makes_image(f, s) || s->kind == STEP_TRANSPOSED ? BLOCKED : PLAIN;
 }
@@ -102,10 +122,12 @@ convert_input(void *arg, int *value)
 
 /* ---- concatenation ---- */
 
+/* Steps on integers write and read whole blocks of 16. */
 static int
 blocks_of(const struct qs_fast *f, const struct value *v)
 {
-    return (int)((v->d[1] + f->lanes - 1) / f->lanes);
+    const int64_t block = f->notes && f->lanes < QK_I8_BLOCK ? QK_I8_BLOCK : f->lanes;
+    return (int)((v->d[1] + block - 1) / block * block / f->lanes);
 }
 
 /* The parts lie one after the other in whole blocks; each lies there from the start when it can. */
@@ -123,7 +145,7 @@ place_parts(struct qs_fast *f, struct step *s)
         const int blocks = blocks_of(f, x);
         for (int b = 0; b < blocks; b++) {
             const int64_t left = x->d[1] - (int64_t)b * f->lanes;
-            lanes[at + b] = (int32_t)(left < f->lanes ? left : f->lanes);
+            lanes[at + b] = (int32_t)(left < 0 ? 0 : left < f->lanes ? left : f->lanes);
             full = full && (lanes[at + b] == f->lanes || at + b == n - 1);
         }
         if (x->part_of < 0 && x->alias < 0 && x->made >= 0 && !x->lanes &&
@@ -139,13 +161,41 @@ place_parts(struct qs_fast *f, struct step *s)
 
 /* ---- the pass ---- */
 
+static enum layout
+made_layout(const struct qs_fast *f, const struct step *s)
+{
+    const struct value *y = &f->value[s->y];
+    if (s->kind == STEP_ROUND && y->rounding->bits > 8)
+        return f->value[s->x].layout;
+    if (s->kind == STEP_ROUND || (s->kind == STEP_POOL && y->rounding))
+        return BYTES;
+    return makes_image(f, s) ? BLOCKED : PLAIN;
+}
+
+static void
+set_bytes(struct qs_fast *f, const struct step *s)
+{
+    struct value *y = &f->value[s->q >= 0 ? s->q : s->y];
+    if (y->n != 4 && y->inner == 0)
+        y->inner = y->n > 0 ? y->d[y->n - 1] : 1;
+    if (s->kind == STEP_ROUND)
+        y->narrow = y->inner == 0 && f->value[s->x].layout == PLAIN;
+}
+
 static void
 set_layout(struct qs_fast *f, int step)
 {
     const struct step *s = &f->step[step];
     if (s->y >= 0) {
-        f->value[s->y].layout = makes_image(f, s) ? BLOCKED : PLAIN;
+        f->value[s->y].layout = made_layout(f, s);
         f->value[s->y].made = step;
+        if (f->value[s->y].layout == BYTES)
+            set_bytes(f, s);
+    }
+    if (s->q >= 0) {
+        f->value[s->q].layout = BYTES;
+        f->value[s->q].made = step;
+        set_bytes(f, s);
     }
     for (int i = 0; i < s->n_out; i++)
         if (s->out[i] >= 0)
@@ -174,7 +224,8 @@ static void
 widen_halo(struct qs_fast *f, const struct step *s)
 {
     struct value *x = s->x >= 0 ? &f->value[s->x] : NULL;
-    if (!x || (s->kind != STEP_CONV && s->kind != STEP_DEPTHWISE))
+    if (!x || (s->kind != STEP_CONV && s->kind != STEP_DEPTHWISE && s->kind != STEP_ICONV &&
+               s->kind != STEP_IDEPTHWISE))
         return;
     x->halo_h = most(x->halo_h, most(s->pad[0], s->pad[1]));
     x->halo_w = most(x->halo_w, most(s->pad[2], s->pad[3]));
@@ -201,9 +252,26 @@ share_halos(struct qs_fast *f)
     }
 }
 
+/* In bytes. Rows are an image one pixel high whose pixels they are. */
+static void
+set_byte_strides(struct value *v)
+{
+    const bool image = v->inner == 0;
+    const int64_t c = image ? v->d[1] : v->inner;
+    v->blocks = (int)((c + QK_I8_BLOCK - 1) / QK_I8_BLOCK);
+    v->pixel = v->narrow ? QK_I8_QUAD : (int64_t)v->blocks * QK_I8_BLOCK;
+    v->row = v->pixel * (image ? v->d[3] + 2 * v->halo_w : v->count / v->inner);
+    v->image = v->row * (image ? v->d[2] + 2 * v->halo_h : 1);
+    v->floats = (v->image * (image ? v->d[0] : 1) + 3) / 4;
+}
+
 static void
 set_strides(struct qs_fast *f, struct value *v)
 {
+    if (v->layout == BYTES) {
+        set_byte_strides(v);
+        return;
+    }
     if (v->layout == PLAIN) {
         v->floats = (v->count * qs_dtype_bytes(v->dtype) + 3) / 4;
         return;
@@ -224,7 +292,7 @@ set_strides(struct qs_fast *f, struct value *v)
 static bool
 is_dense(const struct qs_fast *f, const struct value *x)
 {
-    return x->layout == BLOCKED && x->d[2] * x->d[3] == 1 && x->d[1] % f->lanes == 0 &&
+    return x->layout == BLOCKED && x->d[2] * x->d[3] == 1 && x->d[1] == x->blocks * f->lanes &&
            x->halo_h + x->halo_w == 0 && x->part_of < 0 && !x->lanes;
 }
 
@@ -298,6 +366,8 @@ find_lives(struct qs_fast *f)
         qs_step_inputs(s, use_value, &u);
         if (s->y >= 0)
             use_value(&u, &s->y);
+        if (s->q >= 0)
+            use_value(&u, &s->q);
         if (s->scratch >= 0)
             use_value(&u, &s->scratch);
         for (int k = 0; k < s->n_out; k++)
@@ -398,7 +468,8 @@ place_all(struct qs_fast *f)
 int64_t
 qs_layout_halo(const struct value *v)
 {
-    return v->layout == PLAIN ? 0 : v->halo_h * v->row + v->halo_w * v->pixel;
+    const int64_t elements = v->halo_h * v->row + v->halo_w * v->pixel;
+    return v->layout == PLAIN ? 0 : v->layout == BYTES ? elements / 4 : elements;
 }
 
 enum qs_err

@@ -19,7 +19,7 @@ qs_lower_value(struct qs_fast *f)
                         .part_of = -1,
                         .first = -1,
                         .last = -1};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < N_LAYOUTS; i++)
         v->converted[i] = -1;
     return f->n_value++;
 }
@@ -29,7 +29,7 @@ qs_lower_step(struct qs_fast *f, enum kind kind)
 {
     struct step *s =
         qs_arena_grow(&f->arena, (void **)&f->step, f->n_step, &f->cap_step, sizeof(*f->step));
-    *s = (struct step){.kind = kind, .x = -1, .y = -1, .more = -1, .w = -1, .scratch = -1};
+    *s = (struct step){.kind = kind, .x = -1, .y = -1, .q = -1, .more = -1, .w = -1, .scratch = -1};
     s->post = (struct qk_post){QK_POST_CLAMP, -INFINITY, INFINITY, 0};
     f->n_step++;
     return s;
@@ -249,6 +249,18 @@ check_shapes(struct qs_ctx *cx, const struct qs_fast *f, const struct qs_node *n
     return QS_OK;
 }
 
+/* A port that rounds is an output that does: its variable stays so. */
+static enum qs_err
+lower_node(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, int32_t number)
+{
+    enum qs_err err = check_shapes(cx, f, node, number);
+    if (!err && !lower_known(f, node, number))
+        err = lower_forward(cx, f, node, number);
+    qs_round_choose(f, number);
+    qs_round_done(f, number);
+    return err;
+}
+
 enum qs_err
 qs_lower(struct qs_ctx *cx, struct qs_fast *f)
 {
@@ -257,10 +269,9 @@ qs_lower(struct qs_ctx *cx, struct qs_fast *f)
     for (int32_t i = 0; i < b->n_node && !err; i++) {
         const struct qs_node *node = &b->node[i];
         const bool port = strcmp(node->type, "feed") == 0 || strcmp(node->type, "fetch") == 0;
+        qs_round_inputs(f, node, i);
         if (!port)
-            err = check_shapes(cx, f, node, i);
-        if (!port && !err && !lower_known(f, node, i))
-            err = lower_forward(cx, f, node, i);
+            err = lower_node(cx, f, node, i);
         if (f->keep && !err)
             qs_keep_node(f, node, i);
         if (err)

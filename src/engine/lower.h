@@ -3,7 +3,8 @@
  * Inside the fast engine (fast.h): values, steps, and the phases that make them.
  *
  *   lower*.c   nodes of block 0 become steps over values (one value per definition of a variable)
- *   fuse.c     steps merge: scales, biases, activations, additions into convolutions
+ *   lower_round.c  what is computed on rounded inputs, and what of it in integers
+ *   fuse.c     steps merge: scales, biases, activations, additions, rounding into convolutions
  *   layout.c   every value gets a layout, conversions become steps, halos, memory
  *   keep.c     variables that a watch sees
  *   fast_*.c   weights are packed; running
@@ -17,13 +18,28 @@
 #include "base/team.h"
 #include "engine/packs.h"
 #include "kernels/conv.h"
+#include "kernels/conv_i8.h"
 #include "model/infer.h"
+#include "model/static_notes.h"
 #include "model/step.h"
 
 enum layout {
     PLAIN,   /* dense, row-major */
     BLOCKED, /* image in blocks of channels (kernels/conv.h), maybe with a halo */
     PLANES,  /* plain image with a halo: what a first convolution reads */
+    BYTES,   /* rounded to 8 bits (kernels/conv_i8.h), maybe with a halo: an image, or rows of
+                `inner` elements */
+    N_LAYOUTS,
+};
+
+/* How a value is rounded: x becomes q T / R (struct qs_quant_act). */
+struct rounding {
+    int act;                /* index in the notes */
+    int bits;               /* up to 8: BYTES; else floats */
+    double unit;            /* T / R */
+    struct qk_i8_quant quant;
+    struct qk_round grid;
+    float value[256];       /* of every byte */
 };
 
 struct value {
@@ -40,12 +56,16 @@ struct value {
     int input, output;             /* port number of the model; -1 */
     bool kept;                     /* a watch sees it: it is made, nothing fuses across it */
     enum layout layout;
-    int converted[3]; /* value that holds the same in another layout; -1 */
+    int converted[N_LAYOUTS]; /* value that holds the same in another layout; -1 */
+    const struct rounding *rounding; /* it holds multiples of `unit`; NULL */
+    int before;                      /* value that was rounded to it */
+    int64_t inner;                   /* BYTES: length of its rows; 0: an image */
+    bool narrow;                     /* BYTES: pixels of 4 bytes, not of multiples of 16 */
     int alias;        /* value whose memory this one is (same bytes); -1 */
     int part_of;      /* concatenation it is a part of, from `part_block` on; -1 */
     int part_block;
     const int32_t *lanes; /* [blocks] real channels per block; NULL: full but the last */
-    /* images; strides in floats */
+    /* images; strides in floats, of BYTES in bytes */
     int halo_h, halo_w, blocks;
     int64_t pixel, row, block, image;
     /* memory */
@@ -67,6 +87,7 @@ struct step {
     int32_t number;             /* of that node */
     bool dead;
     int x, y;                   /* value read first and value made; -1 */
+    int q;                      /* value made beside or instead of y: y rounded, BYTES; -1 */
     int more;                   /* second value read (operand, addition); -1 */
     int *in, n_in, *out, n_out; /* FORWARD, CONCAT: all values, in slot order; -1: absent */
     struct qk_post post;
@@ -85,6 +106,10 @@ struct step {
     int winograd;                           /* outputs on a side of its squares; 0: direct */
     int chunks, groups, panels, rows, cols; /* how the work is split */
     int chunk, group;                       /* rows or pixels, panels each */
+    /* ICONV, IDEPTHWISE, IDENSE, ITRANSPOSED */
+    const struct qs_quant_weight *integers;
+    struct qk_i8_args i8;
+    struct i8_weights *i8_weights;
     /* BINARY */
     enum qk_binary op;
     bool swapped; /* more op x */
@@ -125,6 +150,9 @@ struct qs_fast {
     struct qs_room *room;
     bool own_room;
     struct qs_team *team; /* of the room */
+    const struct qk_conv_i8 *ki;
+    const struct qs_static_notes *notes; /* NULL: all in floats; lowering and planning */
+    struct rounding **rounding;          /* [n_act] of the notes, made when first used */
     struct qs_arena arena;
     struct qs_shapes *shapes;
     struct value *value;
@@ -162,6 +190,19 @@ int qs_lower_output(struct qs_fast *f, const struct qs_node *node, const char *s
 /* Element i of floats that may be unaligned; of a constant. */
 double qs_floats_at(const void *p, int64_t i);
 double qs_lower_param(const struct value *v, int64_t i);
+/* lower_round.c */
+/* Lets node `number` see its inputs rounded, as the notes say: f->now of them is what a ROUND step
+ * makes. qs_round_done puts back what was there. */
+void qs_round_inputs(struct qs_fast *f, const struct qs_node *node, int32_t number);
+void qs_round_done(struct qs_fast *f, int32_t number);
+/* The step that was added last for that node computes in integers if it can. */
+void qs_round_choose(struct qs_fast *f, int32_t number);
+static inline bool
+is_integer(const struct step *s)
+{
+    return s->kind == STEP_ICONV || s->kind == STEP_IDEPTHWISE || s->kind == STEP_IDENSE ||
+           s->kind == STEP_ITRANSPOSED;
+}
 /* fuse.c */
 void qs_fuse(struct qs_fast *f);
 void qs_fuse_count(struct qs_fast *f); /* sets n_users */
@@ -218,6 +259,11 @@ enum qs_err qs_fast_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step 
 enum qs_err qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s,
                          const void *w, float **out) QS_MUST_CHECK;
 int64_t qs_fast_packed(const struct qs_fast *f, const struct step *s); /* floats */
+/* fast_i8.c */
+enum qs_err qs_i8_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
+void qs_i8_pool(struct qs_fast *f, const struct step *s);
+/* Writes BYTES as floats, plain or blocked. */
+void qs_i8_to_floats(struct qs_fast *f, const struct value *x, const struct value *y);
 /* fast_winograd.c */
 void qs_winograd_choose(const struct qs_fast *f, struct step *s);     /* sets s->winograd */
 int64_t qs_winograd_scratch(const struct qs_fast *f, struct step *s); /* floats */

@@ -32,32 +32,30 @@ qs_room_bytes(const struct qs_room *r)
 
 /* ---- borders of zeros ---- */
 
+/* Of one block, or of an image of bytes; an element has `size` bytes. */
 static void
-clear(float *p, int64_t n)
+clear_border(const struct value *v, char *first, int64_t size, int zero)
 {
-    memset(p, 0, (size_t)n * sizeof(*p));
-}
-
-/* Of one block. */
-static void
-clear_border(const struct value *v, float *first)
-{
-    const int64_t side = v->halo_w * v->pixel, top = v->halo_h * v->row + side;
-    float *row = first;
-    clear(first - top, top);
-    for (int64_t y = 0; y + 1 < v->d[2]; y++, row += v->row)
-        clear(row + v->row - 2 * side, 2 * side);
-    clear(row + v->row - 2 * side, top);
+    const int64_t side = v->halo_w * v->pixel * size, step = v->row * size;
+    const int64_t top = v->halo_h * step + side;
+    char *row = first;
+    memset(first - top, zero, (size_t)top);
+    for (int64_t y = 0; y + 1 < v->d[2]; y++, row += step)
+        memset(row + step - 2 * side, zero, (size_t)(2 * side));
+    memset(row + step - 2 * side, zero, (size_t)top);
 }
 
 void
 qs_room_clear_halo(const struct value *v)
 {
+    const bool bytes = v->layout == BYTES;
+    const int64_t size = bytes ? 1 : (int64_t)sizeof(float);
     if (v->layout == PLAIN || v->halo_h + v->halo_w == 0)
         return;
     for (int64_t i = 0; i < v->d[0]; i++)
-        for (int b = 0; b < v->blocks; b++)
-            clear_border(v, v->data + i * v->image + b * v->block);
+        for (int b = 0; b < (bytes ? 1 : v->blocks); b++)
+            clear_border(v, (char *)v->data + (i * v->image + b * v->block) * size, size,
+                         bytes ? QK_I8_ZERO : 0);
 }
 
 /* ---- places ---- */
@@ -107,7 +105,7 @@ qs_room_reserve(struct qs_ctx *cx, struct qs_fast *f)
         const enum qs_err err = qs_floats_new(cx, floats, &r->memory);
         if (err)
             return err;
-        clear(r->memory, floats);
+        memset(r->memory, 0, (size_t)floats * sizeof(float));
         r->floats = floats;
     }
     qs_room_enter(f);

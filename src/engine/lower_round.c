@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A quantized model is its float graph and notes of what is rounded how (model/static_notes.h). A
+ * node that reads rounded activations reads what a ROUND step makes; those with integer weights
+ * too become steps on integers.
+ */
+#include <string.h>
+
+#include "engine/lower_rule.h"
+
+enum { BYTE_BITS = 8, SHUFFLED_MOST = 16 /* outputs of a transposed convolution that stays float */ };
+
+static const struct rounding *
+rounding_of(struct qs_fast *f, int act)
+{
+    if (f->rounding[act])
+        return f->rounding[act];
+    const struct qs_quant_act *a = &f->notes->act[act];
+    struct rounding *r = qs_arena_calloc(&f->arena, 1, sizeof(*r));
+    const float threshold = (float)a->threshold;
+    r->act = act;
+    r->bits = a->bits;
+    r->grid = qk_round_of(threshold, a->bits);
+    r->unit = (double)threshold / (double)r->grid.most;
+    if (a->bits <= BYTE_BITS) {
+        const int most = (1 << (a->bits - 1)) - 1;
+        r->quant = (struct qk_i8_quant){r->grid.by, (int8_t)(a->half_away ? -most : -most - 1),
+                                        (int8_t)most};
+        for (int i = 0; i < 256; i++)
+            r->value[i] = (float)(i - QK_I8_ZERO) * threshold / r->grid.most;
+    }
+    return f->rounding[act] = r;
+}
+
+/* The step that rounds the value so already; -1. */
+static int
+find_round(const struct qs_fast *f, int value, int act)
+{
+    for (int i = f->n_step - 1; i >= 0; i--)
+        if (f->step[i].kind == STEP_ROUND && f->step[i].x == value &&
+            f->value[f->step[i].y].rounding->act == act)
+            return f->step[i].y;
+    return -1;
+}
+
+static int
+round_value(struct qs_fast *f, int value, int act, const struct qs_node *node, int32_t number)
+{
+    const int found = find_round(f, value, act);
+    if (found >= 0)
+        return found;
+    const int y = qs_lower_value(f);
+    const struct value *x = &f->value[value];
+    struct value *v = &f->value[y];
+    v->var = f->notes->act[act].var;
+    v->known = true;
+    v->dtype = x->dtype;
+    v->n = x->n;
+    v->count = x->count;
+    memcpy(v->d, x->d, sizeof(v->d));
+    v->rounding = rounding_of(f, act);
+    v->before = value;
+    struct step *s = qs_lower_step(f, STEP_ROUND);
+    s->x = value;
+    s->y = y;
+    s->node = node;
+    s->number = number;
+    f->value[y].made = f->n_step - 1;
+    return y;
+}
+
+static const struct qs_quant_node *
+note_of(const struct qs_fast *f, int32_t number)
+{
+    const int i = f->notes ? qs_static_find_node(f->notes, number) : -1;
+    return i >= 0 ? &f->notes->node[i] : NULL;
+}
+
+void
+qs_round_inputs(struct qs_fast *f, const struct qs_node *node, int32_t number)
+{
+    const struct qs_quant_node *note = note_of(f, number);
+    for (int i = 0; note && i < note->n_all; i++) {
+        const int32_t var = f->notes->act[note->all[i]].var;
+        const int id = qs_lower_value_of(f, var);
+        if (is_real(f, id) && f->value[id].count > 0)
+            f->now[var] = round_value(f, id, note->all[i], node, number);
+    }
+}
+
+void
+qs_round_done(struct qs_fast *f, int32_t number)
+{
+    const struct qs_quant_node *note = note_of(f, number);
+    for (int i = 0; note && i < note->n_all; i++) {
+        const int32_t var = f->notes->act[note->all[i]].var;
+        const int id = f->now[var];
+        /* unless the node wrote the variable itself */
+        if (id >= 0 && f->value[id].rounding && f->value[id].var == var)
+            f->now[var] = f->value[id].before;
+    }
+}
+
+/* ---- in integers ---- */
+
+/* Whether the scales of the weight are one for all or one for each output of the step. */
+static bool
+scales_fit(const struct step *s, const struct qs_quant_weight *w)
+{
+    const int axis = s->kind == STEP_TRANSPOSED               ? 1
+                     : s->kind == STEP_DENSE && !s->w_transposed ? 1
+                                                              : 0;
+    return w->n_scales == 1 || (w->axis == axis && w->n_scales == s->oc);
+}
+
+/* Rows of a product that lie in the value as they are. */
+static bool
+rows_fit(struct value *x, const struct step *s)
+{
+    if (x->n == 4 && x->d[2] * x->d[3] == 1 && x->d[1] == s->ic && x->inner == 0)
+        return true;
+    if (x->n == 4 || (x->inner != 0 && x->inner != s->ic))
+        return false;
+    x->inner = s->ic;
+    return true;
+}
+
+static enum kind
+integer_kind(enum kind kind)
+{
+    switch (kind) {
+    case STEP_CONV:
+        return STEP_ICONV;
+    case STEP_DEPTHWISE:
+        return STEP_IDEPTHWISE;
+    case STEP_TRANSPOSED:
+        return STEP_ITRANSPOSED;
+    case STEP_DENSE:
+        return STEP_IDENSE;
+    case STEP_ICONV:
+    case STEP_IDEPTHWISE:
+    case STEP_ITRANSPOSED:
+    case STEP_IDENSE:
+    case STEP_ROUND:
+    case STEP_POOL:
+    case STEP_RESIZE:
+    case STEP_BINARY:
+    case STEP_AFFINE:
+    case STEP_CONCAT:
+    case STEP_ALIAS:
+    case STEP_SOFTMAX:
+    case STEP_RNN:
+    case STEP_FORWARD:
+    case STEP_CONVERT:
+        break;
+    }
+    return kind;
+}
+
+void
+qs_round_choose(struct qs_fast *f, int32_t number)
+{
+    const struct qs_quant_node *note = note_of(f, number);
+    struct step *s = f->n_step > 0 ? &f->step[f->n_step - 1] : NULL;
+    if (!note || note->weight < 0 || !s || s->number != number || integer_kind(s->kind) == s->kind)
+        return;
+    const struct qs_quant_weight *w = &f->notes->weight[note->weight];
+    struct value *x = &f->value[s->x];
+    const int64_t sums = s->kind == STEP_DEPTHWISE ? 1 : s->ic;
+    if (!x->rounding || x->rounding->bits > BYTE_BITS || w->bits > BYTE_BITS ||
+        w->var != f->value[s->w].var || !scales_fit(s, w) ||
+        w->q->size < (size_t)f->value[s->w].count ||
+        sums * s->kh * s->kw > QK_I8_SUM_MOST - QK_I8_BLOCK * s->kh * s->kw ||
+        (s->kind == STEP_TRANSPOSED && 4 * s->oc <= SHUFFLED_MOST) ||
+        (s->kind == STEP_DEPTHWISE && s->ic <= QK_I8_QUAD) ||
+        (s->kind == STEP_DENSE && !rows_fit(x, s)) || (s->kind != STEP_DENSE && x->inner != 0))
+        return;
+    s->integers = w;
+    s->kind = integer_kind(s->kind);
+}
