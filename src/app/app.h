@@ -196,6 +196,7 @@ struct qs_sensitivity_options {
     int64_t top;     /* layers to evaluate, worst by local error first; 0: all */
     bool others;     /* also with all but the layer quantized */
     int64_t memory;  /* most bytes to use; 0: a quarter of the machine's */
+    bool exact;      /* never the fast engine */
     int64_t resume;  /* run to go on with; 0: a new one */
     bool no_store;
     const char *db;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/i18n.h"
@@ -88,6 +89,90 @@ qs_record_store(struct qs_ctx *cx, struct qs_record *r, const char *path)
         note_model(cx, r) != QS_OK)
         give_up_store(cx, r);
     free(where);
+}
+
+/* The parts of a run that are made anew. */
+static void
+drop_rows(struct qs_run *run)
+{
+    struct qs_run rows = {.layer = run->layer,
+                          .n_layer = run->n_layer,
+                          .metric = run->metric,
+                          .n_metric = run->n_metric,
+                          .file = run->file,
+                          .n_file = run->n_file,
+                          .sensitivity = run->sensitivity,
+                          .n_sensitivity = run->n_sensitivity,
+                          .activation = run->activation,
+                          .n_activation = run->n_activation};
+    qs_run_release(&rows);
+    run->layer = NULL;
+    run->metric = NULL;
+    run->file = NULL;
+    run->sensitivity = NULL;
+    run->activation = NULL;
+    run->n_layer = run->n_metric = run->n_file = run->n_sensitivity = run->n_activation = 0;
+}
+
+static enum qs_err
+check_same(struct qs_ctx *cx, const struct qs_run *run, const char *kind, const char *digest,
+           const struct qs_opened *o)
+{
+    if (strcmp(run->kind, kind) != 0)
+        return qs_fail(cx, QS_ERR_USAGE, _("run %lld is of kind %s, not %s"), (long long)run->id,
+                       run->kind, kind);
+    if (strcmp(run->model_digest, digest) != 0)
+        return qs_fail(cx, QS_ERR_USAGE, _("run %lld is of '%s', and '%s' is not that model"),
+                       (long long)run->id, run->model_path, o->path);
+    return QS_OK;
+}
+
+enum qs_err
+qs_record_resume(struct qs_ctx *cx, struct qs_record *r, struct qs_run *run, const char *kind,
+                 const struct qs_opened *o, const char *path, int64_t id)
+{
+    char hex[QS_DIGEST_HEX];
+    char *where = path ? qs_xstrdup(path) : qs_db_default_path();
+    *r = (struct qs_record){.run = run, .opened = o, .begun = seconds_now(CLOCK_MONOTONIC)};
+    *run = (struct qs_run){0};
+    enum qs_err err = qs_app_digest(cx, o, hex);
+    if (!err)
+        err = qs_db_open(cx, where, &r->db);
+    if (!err)
+        err = qs_db_run(cx, r->db, id, run);
+    if (!err)
+        err = check_same(cx, run, kind, hex, o);
+    if (!err)
+        err = qs_db_run_resume(cx, r->db, id);
+    free(where);
+    if (err) {
+        qs_db_close(r->db);
+        r->db = NULL;
+        qs_run_release(run);
+        return err;
+    }
+    drop_rows(run);
+    return QS_OK;
+}
+
+void
+qs_record_checkpoint(struct qs_ctx *cx, struct qs_record *r, const void *data, size_t n)
+{
+    struct qs_ctx quiet;
+    qs_ctx_init_child(&quiet, cx);
+    if (r->db && qs_db_checkpoint_put(&quiet, r->db, r->run->id, 0, data, n) != QS_OK && !r->warned)
+        qs_warn(cx, _("the state of this run is not stored: %s"), qs_message(&quiet));
+    r->warned = r->warned || quiet.err;
+}
+
+enum qs_err
+qs_record_last_checkpoint(struct qs_ctx *cx, struct qs_record *r, uint8_t **data, size_t *n)
+{
+    const enum qs_err err = qs_db_checkpoint_get(cx, r->db, r->run->id, 0, data, n);
+    if (err != QS_ERR_NOT_FOUND)
+        return err;
+    qs_clear(cx);
+    return QS_OK;
 }
 
 enum qs_err

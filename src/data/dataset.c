@@ -113,7 +113,7 @@ static void *
 read_ahead(void *arg)
 {
     struct qs_dataset_queue *q = arg;
-    for (int64_t i = 0; i < q->d->n; i++) {
+    for (int64_t i = q->d->reader->first; i < q->d->n; i++) {
         struct slot slot = {0};
         fill_slot(q, i, &slot);
         pthread_mutex_lock(&q->lock);
@@ -141,6 +141,7 @@ start(struct qs_ctx *cx, struct qs_dataset *d)
     pthread_cond_init(&q->changed, NULL);
     qs_ctx_init_child(&q->cx, cx);
     q->d = d;
+    q->put = q->taken = d->reader->first;
     if (pthread_create(&q->thread, NULL, read_ahead, q) != 0) {
         free(q);
         return qs_fail(cx, QS_ERR_FAILED, _("cannot start a thread"));
@@ -154,6 +155,8 @@ qs_dataset_rewind(struct qs_dataset *d)
 {
     struct qs_dataset_queue *q = d->reader ? d->reader->queue : NULL;
     d->n_broken = 0;
+    if (d->reader)
+        d->reader->first = 0;
     if (!q)
         return;
     pthread_mutex_lock(&q->lock);
@@ -167,6 +170,13 @@ qs_dataset_rewind(struct qs_dataset *d)
     pthread_cond_destroy(&q->changed);
     free(q);
     d->reader->queue = NULL;
+}
+
+void
+qs_dataset_seek(struct qs_dataset *d, int64_t i)
+{
+    qs_dataset_rewind(d);
+    d->reader->first = i;
 }
 
 static struct slot

@@ -58,5 +58,7 @@ enum qs_err qs_dataset_next(struct qs_ctx *cx, struct qs_dataset *d,
 void qs_sample_free(struct qs_sample *s);
 /* Back to the first sample. */
 void qs_dataset_rewind(struct qs_dataset *d);
+/* The next is sample i of the list; those before it are not read. */
+void qs_dataset_seek(struct qs_dataset *d, int64_t i);
 
 #endif

@@ -10,6 +10,7 @@
 struct qs_dataset_reader {
     struct qs_npy *array; /* tensors: [config.n_array] */
     int64_t max_pixels;
+    int64_t first; /* sample to begin with */
     struct qs_dataset_queue *queue; /* NULL: not started */
 };
 

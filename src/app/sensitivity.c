@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `qslim sensitivity`: which layer costs how much. See sense.h. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/sense.h"
+#include "base/i18n.h"
+#include "base/mem.h"
+
+static double
+seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- beginning ---- */
+
+static enum qs_err
+stored_choices(struct qs_ctx *cx, const struct qs_sensitivity_options *opt,
+               struct sense_choices *out)
+{
+    struct qs_run run;
+    enum qs_err err = qs_app_run(cx, opt->db, opt->resume, &run);
+    if (err)
+        return err;
+    if (strcmp(run.kind, "sensitivity") != 0)
+        err = qs_fail(cx, QS_ERR_USAGE, _("run %lld is of kind %s, not %s"), (long long)run.id,
+                      run.kind, "sensitivity");
+    if (!err)
+        err = qs_sense_choices_parse(cx, run.plan, out);
+    qs_run_release(&run);
+    return err ? err : qs_sense_choices_agree(cx, opt, out);
+}
+
+static enum qs_err
+choose(struct qs_ctx *cx, struct scan *s)
+{
+    enum qs_err err = QS_OK;
+    if (s->opt->resume)
+        err = stored_choices(cx, s->opt, &s->choices);
+    else
+        qs_sense_choices_from(s->opt, &s->choices);
+    if (!err && !s->choices.data)
+        err = qs_fail(cx, QS_ERR_USAGE, _("a scan needs data: --data FILE"));
+    return err;
+}
+
+static int64_t
+quarter_of_machine(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (int64_t)pages / 4 * page : (int64_t)1 << 30;
+}
+
+static enum qs_err
+prepare(struct qs_ctx *cx, struct scan *s)
+{
+    enum qs_err err = qs_app_need_params(cx, s->o);
+    if (!err)
+        err = choose(cx, s);
+    if (!err)
+        err = qs_sense_variants(cx, s);
+    if (!err)
+        err = qs_sense_layers(cx, s);
+    const struct qs_dataset_options how = {err ? 0 : s->choices.samples, s->opt->max_pixels};
+    if (!err)
+        err = qs_dataset_open(cx, s->choices.data, &how, &s->data);
+    if (!err)
+        err = qs_sense_metric(cx, s);
+    if (!err)
+        err = qs_sense_round_weights(cx, s);
+    if (err)
+        return err;
+    s->memory = s->opt->memory > 0 ? s->opt->memory : quarter_of_machine();
+    s->n_sum = qs_sense_n_sums(s);
+    s->sum = qs_xcalloc((size_t)s->n_sum, sizeof(*s->sum));
+    return QS_OK;
+}
+
+static enum qs_err
+begin_new(struct qs_ctx *cx, struct scan *s)
+{
+    struct qs_run *run = &s->out->run;
+    const enum qs_err err = qs_record_begin(cx, &s->record, run, "sensitivity", s->o);
+    if (err)
+        return err;
+    free(run->plan);
+    run->plan = qs_sense_choices_text(&s->choices);
+    run->bits = s->bits[0];
+    if (!s->opt->no_store)
+        qs_record_store(cx, &s->record, s->opt->db);
+    return QS_OK;
+}
+
+static enum qs_err
+begin_again(struct qs_ctx *cx, struct scan *s)
+{
+    uint8_t *data = NULL;
+    size_t n = 0;
+    enum qs_err err = qs_record_resume(cx, &s->record, &s->out->run, "sensitivity", s->o,
+                                       s->opt->db, s->opt->resume);
+    if (err)
+        return err;
+    err = qs_record_last_checkpoint(cx, &s->record, &data, &n);
+    if (!err && data)
+        err = qs_sense_restore(cx, s, data, n);
+    free(data);
+    s->record.begun -= s->elapsed;
+    return err ? qs_record_end(cx, &s->record, err) : QS_OK;
+}
+
+/* ---- phases ---- */
+
+static void
+enter(struct qs_ctx *cx, struct scan *s, enum sense_phase phase)
+{
+    s->at = (struct sense_cursor){.phase = phase};
+    qs_sense_checkpoint(cx, s);
+}
+
+/* The engine is chosen by the first sample. */
+static enum qs_err
+run_phase(struct qs_ctx *cx, struct scan *s)
+{
+    const bool first = s->at.phase == SENSE_RANK && s->at.sample == 0 && !s->exact;
+    enum qs_err err = s->exact ? QS_OK : qs_sense_fast(cx, s);
+    if (first && err == QS_ERR_UNSUPPORTED && s->at.sample == 0) {
+        qs_note(cx, _("whole models are run for each layer, which is slow: %s"), qs_message(cx));
+        qs_clear(cx);
+        s->exact = true;
+        err = QS_OK;
+    }
+    if (!err && s->exact)
+        err = qs_sense_exact(cx, s);
+    s->told = s->told || !err;
+    return err;
+}
+
+static enum qs_err
+run_phases(struct qs_ctx *cx, struct scan *s)
+{
+    enum qs_err err = QS_OK;
+    if (s->rounds && !s->calibrated)
+        err = qs_sense_calibrate(cx, s);
+    if (err)
+        return err;
+    s->calibrated = true;
+    if (s->at.phase == SENSE_RANK) {
+        err = run_phase(cx, s);
+        if (err)
+            return err;
+        qs_sense_choose(s);
+        enter(cx, s, SENSE_EVALUATE);
+    }
+    if (s->at.phase == SENSE_EVALUATE) {
+        err = run_phase(cx, s);
+        if (err)
+            return err;
+        enter(cx, s, SENSE_DONE);
+    }
+    return QS_OK;
+}
+
+/* ---- the end ---- */
+
+static void
+report(struct scan *s)
+{
+    struct rusage u;
+    qs_sense_rows(s, &s->out->run);
+    qs_sense_sort(&s->out->run);
+    qs_sense_totals(s, s->out);
+    s->out->peak_rss_bytes = getrusage(RUSAGE_SELF, &u) == 0 ? (int64_t)u.ru_maxrss * 1024 : 0;
+}
+
+static void
+release(struct scan *s)
+{
+    for (int i = 0; i < s->n_layer; i++) {
+        for (int b = 0; b < s->n_bits && s->layer[i].rounded; b++)
+            qs_buf_unref(s->layer[i].rounded[b]);
+        free(s->layer[i].rounded);
+        free(s->layer[i].weight_db);
+    }
+    for (int i = 0; i < s->n_node; i++)
+        free(s->node[i].threshold);
+    free(s->layer);
+    free(s->node);
+    free(s->bits);
+    free(s->variant);
+    free(s->sum);
+    qs_dataset_close(s->data);
+    qs_sense_choices_release(&s->choices);
+}
+
+enum qs_err
+qs_app_sensitivity(struct qs_ctx *cx, const struct qs_opened *o,
+                   const struct qs_sensitivity_options *opt,
+                   void (*partial)(void *arg, const struct qs_run_sensitivity *row, int n,
+                                   int64_t done, int64_t of),
+                   void *arg, struct qs_sensed *out)
+{
+    struct scan s = {.o = o,
+                     .opt = opt,
+                     .out = out,
+                     .exact = opt->exact,
+                     .partial = partial,
+                     .partial_arg = arg,
+                     .begun = seconds_now()};
+    *out = (struct qs_sensed){.baseline = NAN, .quantized = NAN};
+    enum qs_err err = prepare(cx, &s);
+    if (!err)
+        err = opt->resume ? begin_again(cx, &s) : begin_new(cx, &s);
+    if (!err) {
+        err = run_phases(cx, &s);
+        if (err)
+            qs_sense_checkpoint(cx, &s);
+        report(&s);
+        err = qs_record_end(cx, &s.record, err);
+        out->seconds = out->run.seconds;
+    }
+    release(&s);
+    return err;
+}
+
+void
+qs_sensed_release(struct qs_sensed *s)
+{
+    qs_run_release(&s->run);
+}
