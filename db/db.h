@@ -52,6 +52,10 @@ enum qs_err qs_db_runs(struct qs_ctx *cx, struct qs_db *db, const char *model_di
 /* One run with layers, metrics, files and the rest; QS_ERR_NOT_FOUND. */
 enum qs_err qs_db_run(struct qs_ctx *cx, struct qs_db *db, int64_t id,
                       struct qs_run *out) QS_MUST_CHECK;
+/* The newest run of a model that is done and has activations, like qs_db_run; id 0: there is none.
+ */
+enum qs_err qs_db_run_calibrated(struct qs_ctx *cx, struct qs_db *db, const char *model_digest,
+                                 struct qs_run *out) QS_MUST_CHECK;
 /* NULL or "" takes the tag away. */
 enum qs_err qs_db_run_tag(struct qs_ctx *cx, struct qs_db *db, int64_t id,
                           const char *tag) QS_MUST_CHECK;

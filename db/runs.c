@@ -566,6 +566,26 @@ qs_db_run(struct qs_ctx *cx, struct qs_db *db, int64_t id, struct qs_run *out)
     return err;
 }
 
+enum qs_err
+qs_db_run_calibrated(struct qs_ctx *cx, struct qs_db *db, const char *model_digest,
+                     struct qs_run *out)
+{
+    static const char newest[] =
+        "SELECT id FROM run WHERE model_digest = ?1 AND state = 'done' AND EXISTS "
+        "(SELECT 1 FROM activation WHERE activation.run = run.id) ORDER BY id DESC LIMIT 1";
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    *out = (struct qs_run){0};
+    enum qs_err err = qs_db_prepare(cx, db, newest, &stmt);
+    if (!err) {
+        sqlite3_bind_text(stmt, 1, model_digest, -1, SQLITE_STATIC);
+        err = qs_db_step(cx, db, stmt, &row);
+    }
+    const int64_t id = !err && row ? sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_finalize(stmt);
+    return err || !row ? err : qs_db_run(cx, db, id, out);
+}
+
 static enum qs_err
 list_runs(struct qs_ctx *cx, struct qs_db *db, const char *digest, struct qs_runs *out,
           int *n_damaged)

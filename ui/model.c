@@ -123,6 +123,7 @@ ui_model_unref(struct ui_model *m)
         free(m->sqnr[b].per_channel);
     }
     qs_decisions_free(m->decisions);
+    ui_calibration_free(m->calibration);
     free(m->op);
     for (int b = 0; b < m->opened->model->n_block; b++)
         free(m->op_of[b]);

@@ -7,6 +7,7 @@
 #define UI_MODEL_H
 
 #include "app/app.h"
+#include "ui/seen.h"
 
 struct ui_op {
     int32_t block, node;
@@ -42,6 +43,8 @@ struct ui_model {
     bool stats_ended;
     double absmax; /* largest |w| of the layers that count so far */
     struct ui_sqnr sqnr[UI_MOST_BITS + 1];
+    struct ui_calibration *calibration; /* what was last seen of its activations; NULL: nothing */
+    bool seen_asked;                    /* a job has looked for that */
     /* what the plan means; NULL when it cannot be carried out, then why says so */
     struct qs_decisions *decisions;
     char why[512];

@@ -2,6 +2,7 @@
 #include "ui/plot.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -259,4 +260,58 @@ ui_plot_spark(struct ui_screen *s, struct ui_rect r, enum ui_item item, const fl
         const int level = hi > lo ? (int)lround((at - lo) / (hi - lo) * (EIGHTHS - 1)) : 0;
         ui_put_char(s, r.y, r.x + x, 1, item, lower_block(level + 1), plain[level]);
     }
+}
+
+/* Labels of marks first..last-1 in one text. */
+static void
+join_labels(const struct ui_plot_mark *m, int first, int last, char *out, size_t cap)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (int i = first; i < last && n < cap; i++)
+        n += (size_t)snprintf(out + n, cap - n, "%s%s", i > first ? "," : "", m[i].label);
+}
+
+/* In the first row that is free from column x on, or up to it; `used` has the first free column of
+ * each row. */
+static void
+place_label(struct ui_screen *s, struct ui_rect r, int x, const char *label, enum ui_item item,
+            int *used)
+{
+    const int w = ui_width(label) + 1;
+    const bool left = x + w > r.w && x + 1 >= w;
+    const int from = left ? x + 1 - w : x;
+    for (int row = 0; row < r.h; row++) {
+        if (used[row] > from)
+            continue;
+        ui_put(s, r.y + row, r.x + x, 1, item, "^");
+        ui_put(s, r.y + row, r.x + (left ? from : x + 1), left ? w - 1 : r.w - x - 1, item, label);
+        used[row] = from + w + 1;
+        return;
+    }
+    for (int row = 0; row < r.h; row++)
+        if (used[row] <= x) {
+            ui_put(s, r.y + row, r.x + x, 1, item, "^");
+            used[row] = x + 2;
+            return;
+        }
+}
+
+void
+ui_plot_marks(struct ui_screen *s, struct ui_rect r, const struct ui_plot_mark *m, int n)
+{
+    char label[256];
+    if (r.h <= 0 || r.w <= 0)
+        return;
+    int *used = qs_xcalloc((size_t)r.h, sizeof(*used));
+    for (int i = 0, next; i < n; i = next) {
+        const int x = m[i].at < 1 ? (int)(m[i].at * r.w) : r.w - 1;
+        bool strong = false;
+        for (next = i; next < n && (m[next].at < 1 ? (int)(m[next].at * r.w) : r.w - 1) == x;
+             next++)
+            strong = strong || m[next].strong;
+        join_labels(m, i, next, label, sizeof(label));
+        place_label(s, r, x, label, strong ? UI_MARKED : UI_TEXT, used);
+    }
+    free(used);
 }

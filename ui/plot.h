@@ -34,4 +34,13 @@ void ui_plot_spark(struct ui_screen *s, struct ui_rect r, enum ui_item item, con
 void ui_plot_columns(struct ui_screen *s, struct ui_rect r, const double *v, int64_t n,
                      double most);
 
+struct ui_plot_mark {
+    double at; /* share of the width, 0..1 */
+    const char *label;
+    bool strong;
+};
+/* Labels below an axis, each with '^' at its place: "^name", or "name^" where the edge is near.
+ * Marks come by rising place; those of one column share a label; one without room keeps its '^'. */
+void ui_plot_marks(struct ui_screen *s, struct ui_rect r, const struct ui_plot_mark *m, int n);
+
 #endif

@@ -44,6 +44,9 @@ void ui_task_stats(struct ui *ui);
 /* Asks for SQNR at every bit width the plan uses, where it is not known yet. */
 void ui_task_sqnr(struct ui *ui);
 void ui_task_look(struct ui *ui, int layer);
+/* Looks in the store for what was last seen of the activations of the model: once for each, or
+ * again when a run of it may be new. */
+void ui_task_seen(struct ui *ui, bool again);
 void ui_task_quantize(struct ui *ui, const char *folder, bool force);
 /* samples: the first so many, 0: all. */
 void ui_task_eval(struct ui *ui, const char *data, int64_t samples);

@@ -10,27 +10,25 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "model/text.h"
-#include "ui/plot.h"
+#include "ui/layer_charts.h"
 #include "ui/text.h"
 #include "ui/ui.h"
 
 struct line {
     const char *name; /* not yet translated, or from the model */
     char *value;
-    int op; /* Enter goes there; -1: nowhere */
+    int op;   /* Enter goes there; -1: nowhere */
+    int algo; /* Enter takes this calibrator; -1: none */
     enum ui_item item;
     bool own; /* name is free'd */
 };
-
-enum { N_CHARTS = 4 };
 
 struct state {
     struct ui *ui;
     struct ui_table table;
     struct line *line;
     int n;
-    int chart; /* the one shown first */
-    bool log;
+    struct ui_charts charts;
     bool stale;    /* the plan changed since the look at the layer */
     int shown;     /* operator shown last, to see when another view chose a new one */
     int trail[64]; /* operators walked through */
@@ -105,7 +103,7 @@ add(struct state *st, const char *name, const char *fmt, ...)
     qs_str_add_printable(&value, text);
     st->line = qs_xrealloc(st->line, (size_t)(st->n + 1) * sizeof(*st->line));
     struct line *l = &st->line[st->n++];
-    *l = (struct line){name, qs_str_take(&value), -1, UI_TEXT, false};
+    *l = (struct line){name, qs_str_take(&value), -1, -1, UI_TEXT, false};
     return l;
 }
 
@@ -248,6 +246,75 @@ add_slots(struct state *st, const struct ui_model *m, bool inputs)
         }
 }
 
+/* Activation */
+
+/* What was seen of the first activation that the operator reads, else of the first it makes. */
+static const struct ui_seen *
+seen_here(const struct state *st)
+{
+    const struct ui_model *m = st->ui->model;
+    const struct ui_seen *s = NULL;
+    if (!m || st->ui->op < 0)
+        return NULL;
+    const struct qs_node *node = ui_model_node(m, st->ui->op);
+    for (int k = 0; k < node->n_in && !s; k++)
+        for (int i = 0; i < node->in[k].n && !s; i++)
+            s = ui_seen_of(m->calibration, node->in[k].var[i]);
+    for (int k = 0; k < node->n_out && !s; k++)
+        for (int i = 0; i < node->out[k].n && !s; i++)
+            s = ui_seen_of(m->calibration, node->out[k].var[i]);
+    return s;
+}
+
+static int
+activation_bits(const struct state *st)
+{
+    (void)st;
+    return 8;
+}
+
+/* That of the calibrator the plan takes. */
+static double
+threshold_here(const struct state *st, const struct ui_seen *s)
+{
+    (void)st;
+    return s->algo >= 0 ? s->of.threshold[s->algo] : s->threshold;
+}
+
+static void
+add_calibrator(struct state *st, const struct ui_seen *s, int algo, const char *name, double t)
+{
+    const bool taken = t == threshold_here(st, s);
+    struct qs_str db;
+    qs_str_init(&db);
+    ui_add_decibel(&db, ui_seen_sqnr(s, activation_bits(st), t));
+    struct line *l = add(st, name, _("%s %-8.4g %s dB, %.2g %% clipped"), taken ? "*" : " ", t,
+                         db.n ? db.s : "?", 100 * ui_seen_clipped(s, t));
+    qs_str_release(&db);
+    l->algo = algo;
+    l->item = taken ? UI_STRONG : UI_TEXT;
+}
+
+/* Ranges, and what each calibrator makes of them. */
+static void
+add_activation(struct state *st, const struct ui_model *m)
+{
+    const struct ui_seen *s = seen_here(st);
+    if (!s)
+        return;
+    add_section(st, N_("activation"));
+    add(st, N_("name"), "%s", m->opened->model->var[s->var].name);
+    add(st, N_("min .. max"), "%.6g .. %.6g", s->min, s->max);
+    add(st, N_("samples"), _("%lld of run %lld"), (long long)s->of.n_samples,
+        (long long)m->calibration->run);
+    if (s->of.n_bad > 0)
+        add(st, N_("not finite"), _("in %lld samples, left out"), (long long)s->of.n_bad)->item =
+            UI_BAD;
+    for (int i = 0; i < QS_N_ALGO; i++)
+        if (s->of.threshold[i] > 0)
+            add_calibrator(st, s, i, qs_algo_names[i], s->of.threshold[i]);
+}
+
 static void
 add_attributes(struct state *st, const struct qs_node *node)
 {
@@ -280,6 +347,7 @@ build(struct state *st)
         add_slots(st, m, false);
         if (st->ui->layer >= 0)
             add_weight(st, m, st->ui->layer);
+        add_activation(st, m);
         add_attributes(st, node);
     }
     ui_table_set_rows(&st->table, st->n);
@@ -316,7 +384,8 @@ update(struct ui *ui, void *state, enum ui_event ev)
     struct state *st = state;
     /* looked at again when it is shown */
     st->stale = st->stale || ev == UI_EVENT_PLAN;
-    if (ev != UI_EVENT_LOOK && ev != UI_EVENT_MODEL && ev != UI_EVENT_STATS && ev != UI_EVENT_PLAN)
+    if (ev != UI_EVENT_LOOK && ev != UI_EVENT_MODEL && ev != UI_EVENT_STATS &&
+        ev != UI_EVENT_PLAN && ev != UI_EVENT_SEEN)
         return;
     if (ev == UI_EVENT_MODEL || ui->op != st->shown) {
         st->table.cursor = 0;
@@ -326,134 +395,21 @@ update(struct ui *ui, void *state, enum ui_event ev)
     build(st);
 }
 
-/* Charts */
-
-static const struct ui_look *
-look_of(const struct ui *ui)
-{
-    return ui->look && ui->look->layer == ui->layer ? ui->look : NULL;
-}
-
+/* What there is to draw. */
 static void
-draw_axis(struct ui_screen *s, struct ui_rect r, double lo, double hi)
+fill_charts(struct state *st)
 {
-    char right[32];
-    const int y = r.y + r.h - 1;
-    snprintf(right, sizeof(right), "%.3g", hi);
-    ui_putf(s, y, r.x, r.w, UI_DIM, "%.3g", lo);
-    ui_put(s, y, r.x + r.w - ui_width(right), r.w, UI_DIM, right);
-    /* where zero is, when it is inside and there is room */
-    const int zero = hi > lo ? (int)lround(-lo / (hi - lo) * r.w) : -1;
-    if (zero > 8 && zero < r.w - 8)
-        ui_put(s, y, r.x + zero, 1, UI_DIM, "0");
-}
-
-static void
-chart_histogram(const struct state *st, const struct ui_look *look, struct ui_screen *s,
-                struct ui_rect r, bool after)
-{
-    const struct ui_rect plot = {r.y, r.x, r.h - 1, r.w};
-    if (after && !look->after) {
-        ui_put(s, r.y, r.x, r.w, UI_DIM, look->message[0] ? look->message : _("not quantized"));
+    const struct ui *ui = st->ui;
+    struct ui_charts *c = &st->charts;
+    c->weight = ui->layer >= 0;
+    c->look = ui->look && ui->look->layer == ui->layer ? ui->look : NULL;
+    c->looking = ui->looking != NULL;
+    c->seen = seen_here(st);
+    c->threshold = NAN;
+    if (!c->seen)
         return;
-    }
-    ui_plot_histogram(s, plot, look->before, after ? look->after : NULL, UI_LOOK_BINS, st->log);
-    draw_axis(s, r, look->lo, look->hi);
-}
-
-static void
-chart_channels(const struct ui_look *look, struct ui_screen *s, struct ui_rect r)
-{
-    int64_t n_out = 0, worst = -1;
-    double most = 0;
-    for (int64_t i = 0; i < look->n_channels; i++) {
-        const double a = fmax(fabs(look->min[i]), fabs(look->max[i]));
-        n_out += look->outlier[i];
-        if (a > most) {
-            most = a;
-            worst = i;
-        }
-    }
-    ui_plot_ranges(s, (struct ui_rect){r.y, r.x, r.h - 1, r.w}, look->min, look->max, look->outlier,
-                   look->n_channels);
-    ui_putf(s, r.y + r.h - 1, r.x, r.w, n_out ? UI_CAUTION : UI_DIM,
-            _("%lld channels, widest #%lld (%.3g), %lld outliers (3 times the median)"),
-            (long long)look->n_channels, (long long)worst, most, (long long)n_out);
-}
-
-static void
-chart_error(const struct ui_look *look, struct ui_screen *s, struct ui_rect r)
-{
-    int64_t worst = -1;
-    double most = 0;
-    if (!look->error) {
-        ui_put(s, r.y, r.x, r.w, UI_DIM, look->message[0] ? look->message : _("not quantized"));
-        return;
-    }
-    for (int64_t i = 0; i < look->n_channels; i++)
-        if (look->error[i] > most) {
-            most = look->error[i];
-            worst = i;
-        }
-    ui_plot_columns(s, (struct ui_rect){r.y, r.x, r.h - 1, r.w}, look->error, look->n_channels,
-                    most);
-    ui_putf(s, r.y + r.h - 1, r.x, r.w, UI_DIM, _("worst channel #%lld: %.3g %% of its values"),
-            (long long)worst, 100 * most);
-}
-
-static void
-chart_title(const struct state *st, const struct ui_look *look, int chart, char *out, size_t cap)
-{
-    const char *scale = st->log ? _("logarithmic") : _("linear");
-    switch (chart) {
-    case 0:
-        snprintf(out, cap, _("histogram, %s"), scale);
-        break;
-    case 1:
-        snprintf(out, cap, _("at %d bits over before, %s"), look ? look->bits : 0, scale);
-        break;
-    case 2:
-        snprintf(out, cap, "%s", _("min..max of each channel"));
-        break;
-    default:
-        snprintf(out, cap, _("error of each channel at %d bits"), look ? look->bits : 0);
-        break;
-    }
-}
-
-static void
-draw_chart(const struct state *st, int chart, struct ui_screen *s, struct ui_rect r)
-{
-    const struct ui_look *look = look_of(st->ui);
-    char title[128];
-    chart_title(st, look, chart, title, sizeof(title));
-    ui_put_rule(s, r.y, r.x, r.w, title, chart == st->chart);
-    const struct ui_rect body = {r.y + 1, r.x, r.h - 1, r.w};
-    if (body.h < 2)
-        return;
-    if (!look)
-        ui_put(s, body.y, body.x, body.w, UI_DIM,
-               st->ui->looking ? _("looking ...") : _("no weight"));
-    else if (!look->before)
-        ui_put(s, body.y, body.x, body.w, UI_DIM, look->message);
-    else if (chart <= 1)
-        chart_histogram(st, look, s, body, chart == 1);
-    else if (chart == 2)
-        chart_channels(look, s, body);
-    else
-        chart_error(look, s, body);
-}
-
-static void
-draw_charts(const struct state *st, struct ui_screen *s, struct ui_rect r)
-{
-    enum { ROWS_EACH = 9 };
-    int n = r.h / ROWS_EACH;
-    n = n < 1 ? 1 : n > N_CHARTS ? N_CHARTS : n;
-    for (int i = 0; i < n; i++) {
-        const int y = r.y + r.h * i / n, next = r.y + r.h * (i + 1) / n;
-        draw_chart(st, (st->chart + i) % N_CHARTS, s, (struct ui_rect){y, r.x, next - y, r.w});
-    }
+    c->seen_name = ui->model->opened->model->var[c->seen->var].name;
+    c->threshold = threshold_here(st, c->seen);
 }
 
 static void
@@ -461,6 +417,8 @@ draw(struct ui *ui, void *state, struct ui_rect r)
 {
     enum { WIDE = 100, LOW = 8 };
     struct state *st = state;
+    fill_charts(st);
+    ui_task_seen(ui, false);
     if (!ui->model || ui->op < 0) {
         ui_put(ui->screen, r.y + r.h / 3, r.x + 2, r.w - 2, UI_DIM,
                _("no operator was chosen; Enter in the graph shows one"));
@@ -469,16 +427,18 @@ draw(struct ui *ui, void *state, struct ui_rect r)
     if (st->stale && ui->layer >= 0)
         ui_task_look(ui, ui->layer);
     st->stale = false;
-    if (ui->layer < 0 || r.h < LOW) {
+    if ((ui->layer < 0 && !st->charts.seen) || r.h < LOW) {
         ui_table_draw(&st->table, ui->screen, r, true);
     } else if (r.w >= WIDE) {
         const int left = r.w * 2 / 5;
         ui_table_draw(&st->table, ui->screen, (struct ui_rect){r.y, r.x, r.h, left}, true);
-        draw_charts(st, ui->screen, (struct ui_rect){r.y, r.x + left + 1, r.h, r.w - left - 1});
+        ui_charts_draw(&st->charts, ui->screen,
+                       (struct ui_rect){r.y, r.x + left + 1, r.h, r.w - left - 1});
     } else {
         const int upper = r.h / 2;
         ui_table_draw(&st->table, ui->screen, (struct ui_rect){r.y, r.x, upper, r.w}, true);
-        draw_charts(st, ui->screen, (struct ui_rect){r.y + upper, r.x, r.h - upper, r.w});
+        ui_charts_draw(&st->charts, ui->screen,
+                       (struct ui_rect){r.y + upper, r.x, r.h - upper, r.w});
     }
 }
 
@@ -581,9 +541,10 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     } else if (action == UI_ACT_NEXT_NODE || action == UI_ACT_PREV_NODE) {
         walk(st, ui->op + (action == UI_ACT_NEXT_NODE ? 1 : -1));
     } else if (action == UI_ACT_CHART) {
-        st->chart = (st->chart + 1) % N_CHARTS;
+        fill_charts(st);
+        ui_charts_next(&st->charts);
     } else if (action == UI_ACT_SCALE) {
-        st->log = !st->log;
+        st->charts.log = !st->charts.log;
     } else if (action == UI_ACT_NEXT_WEIGHT) {
         next_weight(st);
     } else {

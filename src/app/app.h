@@ -265,6 +265,10 @@ void qs_pareto_release(struct qs_pareto *p);
 enum qs_err qs_app_runs(struct qs_ctx *cx, const char *db, struct qs_runs *out) QS_MUST_CHECK;
 enum qs_err qs_app_run(struct qs_ctx *cx, const char *db, int64_t id,
                        struct qs_run *out) QS_MUST_CHECK;
+/* What was last seen of the activations of a model: the newest run that is done and has them; id 0:
+ * there is none. Makes no store where there was none. */
+enum qs_err qs_app_seen(struct qs_ctx *cx, const char *db, const struct qs_opened *o,
+                        struct qs_run *out) QS_MUST_CHECK;
 enum qs_err qs_app_run_tag(struct qs_ctx *cx, const char *db, int64_t id,
                            const char *tag) QS_MUST_CHECK;
 enum qs_err qs_app_run_remove(struct qs_ctx *cx, const char *db, int64_t id) QS_MUST_CHECK;

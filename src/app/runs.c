@@ -39,6 +39,23 @@ qs_app_run(struct qs_ctx *cx, const char *path, int64_t id, struct qs_run *out)
     return err;
 }
 
+/* The digest reads every byte of the model: only when there is a store to ask. */
+enum qs_err
+qs_app_seen(struct qs_ctx *cx, const char *path, const struct qs_opened *o, struct qs_run *out)
+{
+    char hex[QS_DIGEST_HEX], *p = path ? qs_xstrdup(path) : qs_db_default_path();
+    struct qs_db *db = NULL;
+    *out = (struct qs_run){0};
+    enum qs_err err = qs_exists(p) ? qs_app_digest(cx, o, hex) : QS_OK;
+    if (!err && qs_exists(p))
+        err = qs_db_open(cx, p, &db);
+    if (!err && db)
+        err = qs_db_run_calibrated(cx, db, hex, out);
+    qs_db_close(db);
+    free(p);
+    return err;
+}
+
 enum qs_err
 qs_app_run_tag(struct qs_ctx *cx, const char *path, int64_t id, const char *tag)
 {

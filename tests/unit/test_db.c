@@ -670,6 +670,33 @@ a_run_is_taken_up_without_its_rows_and_ends_again(void **state)
 }
 
 static void
+the_newest_calibrated_run_of_a_model_is_found(void **state)
+{
+    struct qs_ctx cx;
+    struct qs_db *db;
+    struct qs_run got;
+    (void)state;
+    fresh(&cx);
+    assert_done(&cx, qs_db_open(&cx, at("runs.db"), &db));
+    assert_done(&cx, qs_db_run_calibrated(&cx, db, "d1d1", &got));
+    assert_int_equal(got.id, 0);
+    for (int i = 0; i < 5; i++) { /* 2 is the one: after it come no activations, failed, other */
+        struct qs_run run = some_run();
+        run.model_digest = i == 4 ? "other" : "d1d1";
+        assert_done(&cx, qs_db_run_begin(&cx, db, &run));
+        finish_run(&run);
+        run.n_activation = i == 2 ? 0 : run.n_activation;
+        run.state = i == 3 ? "failed" : run.state;
+        assert_done(&cx, qs_db_run_end(&cx, db, &run));
+    }
+    assert_done(&cx, qs_db_run_calibrated(&cx, db, "d1d1", &got));
+    assert_int_equal(got.id, 2);
+    assert_int_equal(got.n_activation, QS_LEN(some_activation));
+    qs_run_release(&got);
+    qs_db_close(db);
+}
+
+static void
 a_list_of_twenty_thousand_runs_is_whole(void **state)
 {
     struct qs_ctx cx;
@@ -1759,6 +1786,7 @@ main(void)
         TEST(a_run_ends_once),
         TEST(checkpoints_stay_until_the_run_is_done),
         TEST(a_run_is_taken_up_without_its_rows_and_ends_again),
+        TEST(the_newest_calibrated_run_of_a_model_is_found),
         TEST(a_list_of_twenty_thousand_runs_is_whole),
         TEST(a_store_of_every_old_version_becomes_what_a_fresh_one_is),
         TEST(the_text_of_an_old_store_is_read_in_every_field),
