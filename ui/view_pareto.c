@@ -54,7 +54,7 @@ add_value(struct qs_str *out, const char *name, double v)
     if (strcmp(name, "bytes") == 0)
         ui_add_bytes(out, (int64_t)v);
     else if (strcmp(name, "seconds") == 0)
-        qs_str_printf(out, "%.2f s", v);
+        qs_str_printf(out, "%.3g s", v);
     else
         ui_add_metric(out, name, v);
 }
