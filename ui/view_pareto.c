@@ -9,7 +9,7 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
-#include "ui/braille.h"
+#include "ui/chart.h"
 #include "ui/text.h"
 #include "ui/ui.h"
 
@@ -17,10 +17,10 @@ enum { X, Y };
 
 struct state {
     struct ui_list list;
-    int *point;          /* [n] of each row: best y first */
-    char *want[2];       /* quantity asked for on each axis; NULL: the default */
-    struct ui_rect plot; /* where the dots are, for the mouse; w 0: not drawn */
-    struct ui_axis axis[2];
+    int *point;    /* [n] of each row: best y first */
+    char *want[2]; /* quantity asked for on each axis; NULL: the default */
+    struct ui_chart chart;
+    struct ui_chart_point *chart_point; /* [n] */
 };
 
 static const struct qs_pareto *
@@ -47,18 +47,6 @@ value(const void *arg, int row, int which)
     return which == X ? at(arg, row)->x : at(arg, row)->y;
 }
 
-/* Values of a quantity as lists show them. */
-static void
-add_value(struct qs_str *out, const char *name, double v)
-{
-    if (strcmp(name, "bytes") == 0)
-        ui_add_bytes(out, (int64_t)v);
-    else if (strcmp(name, "seconds") == 0)
-        qs_str_printf(out, "%.3g s", v);
-    else
-        ui_add_metric(out, name, v);
-}
-
 /* Columns */
 
 static void
@@ -78,7 +66,7 @@ compare_run(const struct ui_column *c, void *arg, int a, int b)
 static void
 text_value(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
-    add_value(out, quantity(arg, c->data), value(arg, row, c->data));
+    ui_add_quantity(out, quantity(arg, c->data), value(arg, row, c->data));
 }
 
 static int
@@ -190,6 +178,7 @@ close_view(struct ui *ui, void *state)
 {
     struct state *st = state;
     free(st->point);
+    free(st->chart_point);
     free(st->want[X]);
     free(st->want[Y]);
     ui_list_close(ui, state);
@@ -205,261 +194,52 @@ update(struct ui *ui, void *state, enum ui_event ev)
         read_again(state);
 }
 
-/* The chart */
-
-/* A tick in as few digits as tell it from its neighbours. */
-static void
-add_tick(struct qs_str *out, const char *name, const struct ui_axis *a, int i)
-{
-    const double v = ui_axis_tick(a, i);
-    const int digits = (int)ceil(-log10(a->step) - 1e-9);
-    if (strcmp(name, "bytes") == 0)
-        ui_add_bytes(out, (int64_t)v);
-    else if (digits <= 5)
-        qs_str_printf(out, "%.*f", digits > 0 ? digits : 0, v);
-    else
-        qs_str_printf(out, "%.1e", v);
-}
+/* The chart: points by rising x */
 
 static void
-add_title(struct qs_str *out, const char *name, bool less)
+set_points(struct state *st)
 {
-    struct qs_metric_look look = {.unit = ""};
-    qs_app_metric_look(name, &look);
-    qs_str_printf(out, "%s%s%s%s", name, *look.unit ? ", " : "", look.unit,
-                  less ? _(" (less is better)") : _(" (more is better)"));
-}
-
-/* Widest label of the ticks. */
-static int
-tick_width(const char *name, const struct ui_axis *a)
-{
-    struct qs_str text;
-    int most = 0;
-    qs_str_init(&text);
-    for (int i = 0; i < a->n; i++) {
-        qs_str_clear(&text);
-        add_tick(&text, name, a, i);
-        most = ui_width(text.s) > most ? ui_width(text.s) : most;
-    }
-    qs_str_release(&text);
-    return most;
-}
-
-static void
-set_axis(struct state *st, int which, int most)
-{
-    double lo = INFINITY, hi = -INFINITY;
-    for (int i = 0; i < st->list.table.n_rows; i++)
-        if (isfinite(value(st, i, which))) {
-            lo = fmin(lo, value(st, i, which));
-            hi = fmax(hi, value(st, i, which));
-        }
-    if (!(lo <= hi))
-        lo = hi = 0;
-    ui_axis_init(&st->axis[which], lo, hi, most);
-}
-
-/* Title above, ticks at the left of r, which is the plot. */
-static void
-draw_y_axis(const struct state *st, struct ui_screen *s, struct ui_rect r, int left)
-{
-    const struct ui_axis *a = &st->axis[Y];
-    struct qs_str text;
-    qs_str_init(&text);
-    add_title(&text, quantity(st, Y), pareto(st)->y_less);
-    ui_put(s, r.y - 1, left, r.x + r.w - left, UI_TITLE, text.s);
-    for (int y = 0; y < r.h; y++)
-        ui_put_char(s, r.y + y, r.x - 1, 1, UI_LINE, 0x2502, '|');
-    for (int i = 0; i < a->n; i++) {
-        const int y = r.y + r.h - 1 - ui_axis_at(a, ui_axis_tick(a, i), r.h);
-        qs_str_clear(&text);
-        add_tick(&text, quantity(st, Y), a, i);
-        ui_put_cell(s, y, left, r.x - 1 - left, UI_DIM, true, text.s);
-        ui_put_char(s, y, r.x - 1, 1, UI_LINE, 0x2524, '+');
-    }
-    qs_str_release(&text);
-}
-
-/* Two rows below r: a line with ticks, their labels with the title in between or behind. */
-static void
-draw_x_axis(const struct state *st, struct ui_screen *s, struct ui_rect r)
-{
-    const struct ui_axis *a = &st->axis[X];
-    const int y = r.y + r.h;
-    struct qs_str text;
-    int used = r.x;
-    qs_str_init(&text);
-    add_title(&text, quantity(st, X), pareto(st)->x_less);
-    const int title = r.x + r.w - ui_width(text.s);
-    ui_put(s, y + 1, title, r.w, UI_TITLE, text.s);
-    ui_put_char(s, y, r.x - 1, 1, UI_LINE, 0x2514, '+');
-    ui_put_char(s, y, r.x, r.w, UI_LINE, 0x2500, '-');
-    for (int i = 0; i < a->n; i++) {
-        const int x = r.x + ui_axis_at(a, ui_axis_tick(a, i), r.w);
-        qs_str_clear(&text);
-        add_tick(&text, quantity(st, X), a, i);
-        const int w = ui_width(text.s), from = x - w / 2 > r.x ? x - w / 2 : r.x;
-        ui_put_char(s, y, x, 1, UI_LINE, 0x252C, '+');
-        if (from < used || from + w >= title)
-            continue;
-        ui_put(s, y + 1, from, w, UI_DIM, text.s);
-        used = from + w + 1;
-    }
-    qs_str_release(&text);
-}
-
-/* Where a row's point is, in dots. */
-static void
-dot_of(const struct state *st, int row, int *x, int *y)
-{
-    *x = ui_axis_at(&st->axis[X], value(st, row, X), 2 * st->plot.w);
-    *y = 4 * st->plot.h - 1 - ui_axis_at(&st->axis[Y], value(st, row, Y), 4 * st->plot.h);
-}
-
-/* The points in the order of x: rows by the number of the point. */
-static int *
-rows_by_x(const struct state *st)
-{
-    const int n = st->list.table.n_rows;
-    int *row = qs_xcalloc((size_t)n + 1, sizeof(*row));
-    for (int i = 0; i < n; i++)
-        row[st->point[i]] = i;
-    return row;
-}
-
-static void
-draw_front(const struct state *st, struct ui_braille *dots)
-{
-    int *row = rows_by_x(st), before = -1;
-    for (int i = 0; i < st->list.table.n_rows; i++) {
-        int x0, y0, x1, y1;
-        if (!at(st, row[i])->on_front)
-            continue;
-        dot_of(st, row[i], &x1, &y1);
-        if (before >= 0) {
-            dot_of(st, before, &x0, &y0);
-            ui_braille_line(dots, x0, y0, x1, y1);
-        }
-        before = row[i];
-    }
-    free(row);
-}
-
-static void
-put_dots(const struct ui_braille *dots, struct ui_screen *s, struct ui_rect r, enum ui_item item)
-{
-    for (int y = 0; y < dots->h; y++)
-        for (int x = 0; x < dots->w; x++)
-            if (dots->cell[y * dots->w + x])
-                ui_put_char(s, r.y + y, r.x + x, 1, item, ui_braille_wide(dots, y, x),
-                            ui_braille_plain(dots, y, x));
-}
-
-/* What is taken: a label goes where nothing is. */
-struct room {
-    struct ui_rect r;
-    bool *taken; /* [h][w] */
-};
-
-static bool
-take(struct room *room, int y, int x, int w)
-{
-    if (x < 0 || x + w > room->r.w)
-        return false;
-    for (int i = 0; i < w; i++)
-        if (room->taken[y * room->r.w + x + i])
-            return false;
-    memset(room->taken + y * room->r.w + x, 1, (size_t)w);
-    return true;
-}
-
-static void
-put_label(struct state *st, struct ui_screen *s, struct room *room, int row, enum ui_item item)
-{
-    char text[24];
-    int x, y;
-    dot_of(st, row, &x, &y);
-    x /= 2;
-    y /= 4;
-    const int w = snprintf(text, sizeof(text), "%" PRId64, at(st, row)->run);
-    if (take(room, y, x + 1, w))
-        ui_put(s, room->r.y + y, room->r.x + x + 1, w, item, text);
-    else if (take(room, y, x - w, w))
-        ui_put(s, room->r.y + y, room->r.x + x - w, w, item, text);
-}
-
-static enum ui_item
-style_point(const struct state *st, int row)
-{
-    return st->list.table.mark[row] ? UI_MARKED : at(st, row)->on_front ? UI_PLOT_AFTER : UI_TEXT;
-}
-
-static void
-put_point(const struct state *st, struct ui_screen *s, struct room *room, int row)
-{
-    int x, y;
-    const bool front = at(st, row)->on_front;
-    dot_of(st, row, &x, &y);
-    ui_put_char(s, room->r.y + y / 4, room->r.x + x / 2, 1, style_point(st, row),
-                front ? 0x25CF : 0x25CB, front ? '*' : 'o');
-    room->taken[y / 4 * room->r.w + x / 2] = true;
-}
-
-/* Rows the filter leaves, those of the front last so that they lie above; then the one under the
- * cursor. Labels go to the latter first. */
-static void
-draw_points(struct state *st, struct ui_screen *s)
-{
+    const struct qs_pareto *p = pareto(st);
     const struct ui_table *t = &st->list.table;
-    const int here = ui_table_row(t);
-    struct room room = {st->plot, NULL};
-    room.taken = qs_xcalloc((size_t)(room.r.w * room.r.h), sizeof(*room.taken));
-    for (int front = 0; front < 2; front++)
-        for (int i = 0; i < t->n_shown; i++)
-            if (at(st, t->order[i])->on_front == (front == 1))
-                put_point(st, s, &room, t->order[i]);
-    if (here >= 0) {
-        s->override = UI_SELECTED;
-        put_point(st, s, &room, here);
-        put_label(st, s, &room, here, UI_SELECTED);
-        s->override = -1;
+    st->chart_point = qs_xrealloc(st->chart_point, (size_t)(p->n + 1) * sizeof(*st->chart_point));
+    for (int i = 0; i < p->n; i++) {
+        struct ui_chart_point *c = &st->chart_point[i];
+        *c = (struct ui_chart_point){.x = p->point[i].x,
+                                     .y = p->point[i].y,
+                                     .item = p->point[i].on_front ? UI_PLOT_AFTER : UI_TEXT,
+                                     .strong = p->point[i].on_front,
+                                     .joined = p->point[i].on_front,
+                                     .hidden = true};
+        snprintf(c->label, sizeof(c->label), "%" PRId64, p->point[i].run);
     }
-    for (int front = 1; front >= 0; front--)
-        for (int i = 0; i < t->n_shown; i++)
-            if (at(st, t->order[i])->on_front == (front == 1) && t->order[i] != here)
-                put_label(st, s, &room, t->order[i], style_point(st, t->order[i]));
-    free(room.taken);
+    for (int i = 0; i < t->n_shown; i++) {
+        struct ui_chart_point *c = &st->chart_point[st->point[t->order[i]]];
+        c->hidden = false;
+        c->item = t->mark[t->order[i]] ? UI_MARKED : c->item;
+    }
+}
+
+static void
+draw_chart(struct state *st, struct ui_screen *s, struct ui_rect r)
+{
+    const struct qs_pareto *p = pareto(st);
+    const int row = ui_table_row(&st->list.table);
+    set_points(st);
+    st->chart = (struct ui_chart){.name = {p->x, p->y},
+                                  .less = {p->x_less, p->y_less},
+                                  .point = st->chart_point,
+                                  .n = p->n,
+                                  .here = row >= 0 ? st->point[row] : -1};
+    ui_chart_draw(&st->chart, s, r);
 }
 
 /* What is left out, at the right end of the first row. */
 static void
 draw_note(const struct ui *ui, struct ui_screen *s, struct ui_rect r)
 {
-    const int w = ui_width(ui->pareto_note);
-    if (w > 0 && w < r.w / 2)
+    const int need = ui_width(ui->pareto_note), w = need < r.w / 2 ? need : r.w / 2;
+    if (w > 0)
         ui_put(s, r.y, r.x + r.w - w, w, UI_DIM, ui->pareto_note);
-    else if (w > 0)
-        ui_put(s, r.y, r.x + r.w / 2, r.w / 2, UI_DIM, ui->pareto_note);
-}
-
-static void
-draw_chart(struct state *st, struct ui_screen *s, struct ui_rect r)
-{
-    enum { ROWS_PER_TICK = 2, COLUMNS_PER_TICK = 12 };
-    struct ui_braille dots;
-    set_axis(st, Y, 1 + (r.h - 3) / ROWS_PER_TICK);
-    const int margin = tick_width(quantity(st, Y), &st->axis[Y]) + 2;
-    st->plot = (struct ui_rect){r.y + 1, r.x + margin, r.h - 3, r.w - margin - 1};
-    set_axis(st, X, 1 + st->plot.w / COLUMNS_PER_TICK);
-    draw_y_axis(st, s, st->plot, r.x);
-    draw_note(st->list.ui, s, r);
-    draw_x_axis(st, s, st->plot);
-    ui_braille_init(&dots, st->plot.w, st->plot.h);
-    draw_front(st, &dots);
-    put_dots(&dots, s, st->plot, UI_PLOT);
-    ui_braille_release(&dots);
-    draw_points(st, s);
 }
 
 /* The run under the cursor */
@@ -515,7 +295,7 @@ draw(struct ui *ui, void *state, struct ui_rect r)
     enum { LOW = 14, NARROW = 40, WIDE = 130, LIST_ROWS = 6, DETAIL_ROWS = 2 };
     struct state *st = state;
     struct ui_screen *s = ui->screen;
-    st->plot.w = 0;
+    st->chart.plot.w = 0;
     if (ui->pareto.n == 0) {
         draw_none(ui, r);
         return;
@@ -529,6 +309,7 @@ draw(struct ui *ui, void *state, struct ui_rect r)
     const int chart_h = r.h - DETAIL_ROWS - (wide ? 0 : list_h);
     const int chart_w = wide ? r.w - list_w - 1 : r.w;
     draw_chart(st, s, (struct ui_rect){r.y, r.x, chart_h, chart_w});
+    draw_note(ui, s, (struct ui_rect){r.y, r.x, 1, chart_w});
     draw_detail(st, s, (struct ui_rect){r.y + chart_h, r.x, DETAIL_ROWS, chart_w});
     ui_table_draw(&st->list.table, s,
                   (struct ui_rect){r.y + r.h - list_h, r.x + r.w - list_w, list_h, list_w}, true);
@@ -541,13 +322,20 @@ static void
 walk(struct state *st, int step)
 {
     struct ui_table *t = &st->list.table;
-    const int here = ui_table_row(t);
-    if (here < 0)
-        return;
-    int *row = rows_by_x(st), i = st->point[here] + step;
-    while (i >= 0 && i < t->n_rows && !ui_table_go(t, row[i]))
-        i += step;
+    const int n = t->n_rows, here = ui_table_row(t);
+    int *row = qs_xcalloc((size_t)n + 1, sizeof(*row)); /* of each point */
+    for (int i = 0; i < n; i++)
+        row[st->point[i]] = i;
+    for (int i = here >= 0 ? st->point[here] + step : n; i >= 0 && i < n; i += step)
+        if (ui_table_go(t, row[i]))
+            break;
     free(row);
+}
+
+static bool
+is_evaluation(const struct qs_run *r)
+{
+    return strcmp(r->kind, "eval") == 0;
 }
 
 /* What an axis can have: sizes, times, and every metric of a run. */
@@ -557,7 +345,7 @@ list_quantities(const struct ui *ui, struct qs_strv *out)
     qs_strv_add(out, "bytes");
     qs_strv_add(out, "seconds");
     for (int i = 0; i < ui->runs.n; i++)
-        for (int m = 0; m < ui->runs.run[i].n_metric; m++) {
+        for (int m = 0; is_evaluation(&ui->runs.run[i]) && m < ui->runs.run[i].n_metric; m++) {
             const char *name = ui->runs.run[i].metric[m].name;
             bool known = false;
             for (int k = 0; k < out->n; k++)
@@ -615,26 +403,12 @@ static bool
 mouse(struct ui *ui, void *state, const struct ui_key *key)
 {
     struct state *st = state;
-    const struct ui_rect *p = &st->plot;
-    struct ui_table *t = &st->list.table;
-    const int cx = 2 * (key->x - p->x) + 1, cy = 4 * (key->y - p->y) + 2;
-    int best = -1, least = INT32_MAX;
+    const int point = ui_chart_nearest(&st->chart, key->x, key->y);
     (void)ui;
-    if (p->w == 0 || key->x < p->x || key->x >= p->x + p->w || key->y < p->y ||
-        key->y >= p->y + p->h)
-        return false;
-    for (int i = 0; i < t->n_shown; i++) {
-        int x, y;
-        dot_of(st, t->order[i], &x, &y);
-        const int d = (x - cx) * (x - cx) + (y - cy) * (y - cy);
-        if (d < least) {
-            least = d;
-            best = t->order[i];
-        }
-    }
-    if (best >= 0)
-        ui_table_go(t, best);
-    return true;
+    for (int i = 0; point >= 0 && i < st->list.table.n_rows; i++)
+        if (st->point[i] == point)
+            ui_table_go(&st->list.table, i);
+    return point >= 0;
 }
 
 static void
