@@ -351,13 +351,28 @@ ui_plan_drop_rule_at(struct qs_plan *plan, int i)
             (size_t)(plan->layer.n - i) * sizeof(*plan->layer.v));
 }
 
+/* Rules of a kind replace each other: "skip" and "bits:N"; what is said of activations. */
+static bool
+same_kind(const char *a, const char *b)
+{
+    static const char *const weights[] = {"skip", "bits:"};
+    bool kind[2] = {false, false};
+    for (size_t i = 0; i < QS_LEN(weights); i++) {
+        kind[0] = kind[0] || strncmp(a, weights[i], strlen(weights[i])) == 0;
+        kind[1] = kind[1] || strncmp(b, weights[i], strlen(weights[i])) == 0;
+    }
+    return kind[0] == kind[1];
+}
+
 bool
-ui_plan_drop_rules(struct qs_plan *plan, const char *pattern)
+ui_plan_drop_rules(struct qs_plan *plan, const char *pattern, const char *what)
 {
     const int before = plan->layer.n;
-    for (int i = plan->layer.n - 1; i >= 0; i--)
-        if (rule_is_for(plan->layer.v[i], pattern))
+    for (int i = plan->layer.n - 1; i >= 0; i--) {
+        const char *rule = plan->layer.v[i];
+        if (rule_is_for(rule, pattern) && (!what || same_kind(strrchr(rule, '=') + 1, what)))
             ui_plan_drop_rule_at(plan, i);
+    }
     return plan->layer.n < before;
 }
 
@@ -365,7 +380,7 @@ void
 ui_plan_add_rule(struct qs_plan *plan, const char *pattern, const char *what)
 {
     char *rule = qs_xasprintf("%s=%s", pattern, what);
-    ui_plan_drop_rules(plan, pattern);
+    ui_plan_drop_rules(plan, pattern, what);
     qs_strv_add(&plan->layer, rule);
     free(rule);
 }

@@ -90,7 +90,10 @@ void ui_plan_forget(struct ui_plan *p);
 
 /* Rules for one weight by its exact name. */
 char *ui_rule_pattern(const char *weight); /* name with wildcards escaped; malloc */
-bool ui_plan_drop_rules(struct qs_plan *plan, const char *pattern); /* true: there were some */
+/* Drops the rules of the kind of `what`: of the weight, of its activation; NULL: all. True: there
+ * were some. */
+bool ui_plan_drop_rules(struct qs_plan *plan, const char *pattern, const char *what);
+/* In place of the rule of this kind that there was. */
 void ui_plan_add_rule(struct qs_plan *plan, const char *pattern, const char *what);
 bool ui_plan_has_rule(const struct qs_plan *plan, const char *pattern, const char *what);
 void ui_plan_drop_rule_at(struct qs_plan *plan, int i);

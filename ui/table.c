@@ -33,6 +33,7 @@ ui_table_release(struct ui_table *t)
 {
     free(t->order);
     free(t->mark);
+    free(t->id);
     release_match(&t->filter);
     release_match(&t->search);
     *t = (struct ui_table){0};
@@ -196,7 +197,51 @@ ui_table_set_rows(struct ui_table *t, int n_rows)
     t->n_shown = 0;
     t->cursor = t->top = 0;
     t->range_from = -1;
+    free(t->id);
+    t->id = NULL;
     ui_table_refilter(t);
+}
+
+static int
+compare_id(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Numbers of marked rows, sorted; malloc. */
+static int64_t *
+marked_ids(const struct ui_table *t, int *n)
+{
+    int64_t *id = qs_xcalloc((size_t)t->n_marked + 1, sizeof(*id));
+    *n = 0;
+    for (int i = 0; t->id && i < t->n_rows; i++)
+        if (t->mark[i])
+            id[(*n)++] = t->id[i];
+    qsort(id, (size_t)*n, sizeof(*id), compare_id);
+    return id;
+}
+
+void
+ui_table_set_rows_by_id(struct ui_table *t, int64_t *id, int n_rows)
+{
+    const int row = t->id ? ui_table_row(t) : -1;
+    const int64_t here = row >= 0 ? t->id[row] : 0;
+    int n_marked, back = -1;
+    int64_t *marked = marked_ids(t, &n_marked);
+    ui_table_set_rows(t, n_rows);
+    t->id = id;
+    for (int i = 0; i < n_rows; i++) {
+        if (row >= 0 && id[i] == here)
+            back = i;
+        if (bsearch(&id[i], marked, (size_t)n_marked, sizeof(*marked), compare_id)) {
+            t->mark[i] = 1;
+            t->n_marked++;
+        }
+    }
+    if (back >= 0)
+        ui_table_go(t, back);
+    free(marked);
 }
 
 int *
@@ -210,6 +255,17 @@ ui_table_chosen(const struct ui_table *t, int *n)
     if (*n == 0 && ui_table_row(t) >= 0)
         chosen[(*n)++] = ui_table_row(t);
     return chosen;
+}
+
+int64_t *
+ui_table_chosen_ids(const struct ui_table *t, int *n)
+{
+    int *row = ui_table_chosen(t, n);
+    int64_t *id = qs_xcalloc((size_t)*n + 1, sizeof(*id));
+    for (int i = 0; i < *n; i++)
+        id[i] = t->id[row[i]];
+    free(row);
+    return id;
 }
 
 void

@@ -55,6 +55,7 @@ struct ui_table {
     int n_rows;
     int *order, n_shown; /* rows as shown */
     uint8_t *mark;       /* [n_rows] */
+    int64_t *id;         /* [n_rows] numbers that tell rows apart when they are new; or NULL */
     int n_marked;
     int cursor, top; /* positions in `order` */
     int sort;        /* column, -1: as given */
@@ -78,6 +79,9 @@ void ui_table_init(struct ui_table *t, const struct ui_column *col, int n_col, v
 void ui_table_release(struct ui_table *t);
 /* The rows are new ones: marks and position go. */
 void ui_table_set_rows(struct ui_table *t, int n_rows);
+/* The same, but rows with a number that there was before keep mark and cursor. Takes `id` [n_rows]
+ * over (malloc). */
+void ui_table_set_rows_by_id(struct ui_table *t, int64_t *id, int n_rows);
 /* Values changed, or what is hidden did: sort (and filter) again; the cursor stays on its row. */
 void ui_table_refresh(struct ui_table *t);
 void ui_table_refilter(struct ui_table *t);
@@ -92,7 +96,8 @@ int ui_table_row(const struct ui_table *t);
 bool ui_table_go(struct ui_table *t, int row);
 /* Marked rows in the order shown, or the one under the cursor when none is; malloc. */
 int *ui_table_chosen(const struct ui_table *t, int *n);
-void ui_table_sort_by(struct ui_table *t, int column); /* the same again: the other way */
+int64_t *ui_table_chosen_ids(const struct ui_table *t, int *n); /* their numbers; malloc */
+void ui_table_sort_by(struct ui_table *t, int column);          /* the same again: the other way */
 int ui_table_find_column(const struct ui_table *t, const char *name);
 /* NULL or "": no filter. False: the pattern is not one, `why` (128 bytes) says so. */
 bool ui_table_set_filter(struct ui_table *t, const char *text, char *why);

@@ -52,6 +52,8 @@ void ui_task_quantize(struct ui *ui, const char *folder, bool force);
 void ui_task_eval(struct ui *ui, const char *data, int64_t samples);
 void ui_task_find(struct ui *ui);
 void ui_task_runs(struct ui *ui);
+/* The chart of the open model, or of that of the newest run; x, y: see qs_app_pareto. */
+void ui_task_pareto(struct ui *ui, const char *x, const char *y);
 void ui_task_compare(struct ui *ui, const int64_t *id, int n);
 void ui_task_use_plan(struct ui *ui, int64_t id);
 void ui_task_tag(struct ui *ui, const int64_t *id, int n, const char *tag);

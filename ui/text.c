@@ -66,6 +66,17 @@ ui_add_metric(struct qs_str *out, const char *name, double value)
     qs_str_add(out, text);
 }
 
+void
+ui_add_quantity(struct qs_str *out, const char *name, double value)
+{
+    if (strcmp(name, "bytes") == 0)
+        ui_add_bytes(out, (int64_t)value);
+    else if (strcmp(name, "seconds") == 0)
+        qs_str_printf(out, "%.3g s", value);
+    else
+        ui_add_metric(out, name, value);
+}
+
 char *
 ui_split_count(const char *text, int64_t *count)
 {

@@ -17,6 +17,8 @@ void ui_add_seconds(struct qs_str *out, double seconds);
 void ui_add_decibel(struct qs_str *out, double db);
 /* As the metric of this name is shown, without its unit. */
 void ui_add_metric(struct qs_str *out, const char *name, double value);
+/* The same for "bytes" and "seconds" too, with their units. */
+void ui_add_quantity(struct qs_str *out, const char *name, double value);
 /* "FILE 100" is FILE and 100, "FILE" is FILE and 0; malloc. A path may have blanks. */
 char *ui_split_count(const char *text, int64_t *count);
 /* A path relative to the working folder when it lies below it; points into `path`. */

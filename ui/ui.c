@@ -107,6 +107,7 @@ ui_release(struct ui *ui)
     qs_app_found_free(ui->found, ui->n_found);
     qs_runs_release(&ui->runs);
     release_compare(ui);
+    qs_pareto_release(&ui->pareto);
     ui_config_release(&ui->config);
 }
 

@@ -36,6 +36,9 @@ struct ui {
     bool runs_read, found_read;
     struct qs_run *compare;
     int n_compare;
+    struct qs_pareto pareto;
+    bool pareto_read;
+    char pareto_note[256]; /* what it leaves out, or why there is none; "" */
     /* views */
     enum ui_view_id view;
     void *state[UI_N_VIEWS]; /* NULL: not opened yet */
@@ -95,6 +98,9 @@ bool ui_plan_set(struct ui *ui, const struct qs_opt *opt, const char *text);
 void ui_plan_command(const struct ui *ui, struct qs_str *out);
 /* Shows an operator (and the weight of it) in the Layer view. */
 void ui_show_op(struct ui *ui, int op, int layer);
+/* Shows the runs chosen in a list, which have their numbers as ids, in the Compare view; need_two:
+ * not one alone. */
+void ui_compare_chosen(struct ui *ui, const struct ui_table *t, bool need_two);
 /* Gives a rule to layers by name, or to a pattern; what: "skip", "bits:4"; NULL: takes rules
  * back. The same skip rule again takes it back. */
 void ui_rule_layers(struct ui *ui, const int *layer, int n, const char *what);

@@ -8,24 +8,80 @@
 #include "ui/text.h"
 #include "ui/ui.h"
 
-/* Tabs; on a narrow screen only the one that shows. Returns the column behind them. */
+/* How much of the tabs there is room for. */
+enum tabs {
+    TABS_WHOLE,
+    TABS_SHORT, /* without our name, long titles cut */
+    TABS_ONE,   /* only the view that shows */
+};
+enum { LONG_TITLE = 6, CUT_TITLE = 4 }; /* columns */
+
+static const char *const brand = "qslim ";
+
 static int
-draw_tabs(struct ui *ui, int x)
+title_width(const char *title, enum tabs tabs)
+{
+    const int w = ui_width(title);
+    return tabs == TABS_SHORT && w > LONG_TITLE ? CUT_TITLE : w;
+}
+
+static enum tabs
+choose_tabs(int w)
+{
+    for (enum tabs tabs = TABS_WHOLE; tabs < TABS_ONE; tabs++) {
+        int need = tabs == TABS_WHOLE ? ui_width(brand) : 0;
+        for (int v = 0; v < UI_N_VIEWS; v++)
+            need += 2 + title_width(_(ui_views[v].title), tabs);
+        if (need < w)
+            return tabs;
+    }
+    return TABS_ONE;
+}
+
+/* Text that ends after so many columns. */
+static void
+cut_text(char *text, int columns)
+{
+    size_t n = strlen(text);
+    while (n > 0 && ui_width(text) > columns) {
+        do
+            n--;
+        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80);
+        text[n] = '\0';
+    }
+}
+
+/* " 5Jobs"; returns the column behind it. */
+static int
+draw_tab(struct ui_screen *s, int x, int v, enum tabs tabs, enum ui_item item)
+{
+    char key[16], title[64];
+    snprintf(title, sizeof(title), "%s", _(ui_views[v].title));
+    cut_text(title, title_width(title, tabs));
+    ui_put(s, 0, x, 1, UI_BAR, " ");
+    return x + 1 +
+           ui_putf(s, 0, x + 1, s->w - x - 1, item, "%s%s",
+                   ui_action_first_key((enum ui_action)(UI_ACT_VIEW_MODELS + v), key, sizeof(key)),
+                   title);
+}
+
+/* Returns the column behind the tabs. */
+static int
+draw_tabs(struct ui *ui)
 {
     struct ui_screen *s = ui->screen;
-    int need = x;
-    for (int v = 0; v < UI_N_VIEWS; v++)
-        need += 2 + ui_width(_(ui_views[v].title));
+    const enum tabs tabs = choose_tabs(s->w);
+    int x = tabs != TABS_SHORT ? ui_put(s, 0, 0, s->w, UI_TAB, brand) : 0, from = 0, to = 0;
     for (int v = 0; v < UI_N_VIEWS; v++) {
         const bool here = (enum ui_view_id)v == ui->view;
-        if (!here && need >= s->w)
+        if (!here && tabs == TABS_ONE)
             continue;
-        ui_put(s, 0, x, 1, UI_TAB, here ? "[" : x && v && (int)ui->view == v - 1 ? "]" : " ");
-        x += 1 + ui_putf(s, 0, x + 1, s->w - x - 1, here ? UI_TAB : UI_BAR, "%d%s", v + 1,
-                         _(ui_views[v].title));
-        if (here)
-            ui_put(s, 0, x, 1, UI_TAB, "]");
+        from = here ? x : from;
+        x = draw_tab(s, x, v, tabs, here ? UI_TAB : UI_BAR);
+        to = here ? x : to;
     }
+    ui_put(s, 0, from, 1, UI_TAB, "[");
+    ui_put(s, 0, to, 1, UI_TAB, "]");
     return x + 1;
 }
 
@@ -34,7 +90,7 @@ draw_header(struct ui *ui)
 {
     struct ui_screen *s = ui->screen;
     ui_put_char(s, 0, 0, s->w, UI_BAR, ' ', ' ');
-    const int x = draw_tabs(ui, ui_put(s, 0, 0, s->w, UI_TAB, "qslim "));
+    const int x = draw_tabs(ui);
     const char *name = ui->opening ? _("opening ...") : ui->model ? ui->model->name : _("no model");
     const int want = ui_width(name) + 1, left = s->w - x - 1;
     if (left > 3)

@@ -90,7 +90,7 @@ ui_rule_layers(struct ui *ui, const int *layer, int n, const char *what)
     ui_plan_keep(&ui->plan);
     for (int i = 0; i < n; i++) {
         if (take_back)
-            ui_plan_drop_rules(&ui->plan.now, pattern[i]);
+            ui_plan_drop_rules(&ui->plan.now, pattern[i], what);
         else
             ui_plan_add_rule(&ui->plan.now, pattern[i], what);
         free(pattern[i]);

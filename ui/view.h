@@ -24,6 +24,7 @@ enum ui_event {
     UI_EVENT_FOUND,   /* ui->found is new */
     UI_EVENT_RUNS,    /* ui->runs is new */
     UI_EVENT_COMPARE, /* ui->compare is new */
+    UI_EVENT_PARETO,  /* ui->pareto is new */
     UI_EVENT_LOG,     /* a line was added */
 };
 

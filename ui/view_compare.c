@@ -480,6 +480,20 @@ show_layer(struct state *st)
     ui_show_op(ui, ui_layer_op(ui->model, layer), layer);
 }
 
+void
+ui_compare_chosen(struct ui *ui, const struct ui_table *t, bool need_two)
+{
+    int n;
+    int64_t *id = ui_table_chosen_ids(t, &n);
+    if (need_two && n < 2)
+        ui_say(ui, UI_CAUTION, _("mark two or more runs with Space first"));
+    else if (n > 0) {
+        ui_task_compare(ui, id, n);
+        ui_go(ui, UI_VIEW_COMPARE);
+    }
+    free(id);
+}
+
 static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {

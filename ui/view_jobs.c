@@ -13,7 +13,6 @@ struct state {
     struct ui_list list;
     /* newest first; those of the workbench's own accord only while they run */
     struct ui_task **row;
-    int *id; /* of each */
     int n;
 };
 
@@ -209,21 +208,20 @@ current(const struct state *st)
 static void
 new_rows(struct state *st)
 {
-    struct ui *ui = st->list.ui;
-    const int row = ui_table_row(&st->list.table);
-    const int here = row > 0 ? st->id[row] : 0; /* by number: the task may be gone */
+    const struct ui *ui = st->list.ui;
+    struct ui_table *t = &st->list.table;
+    const bool newest = ui_table_row(t) == 0;
+    int64_t *id = qs_xcalloc((size_t)ui->n_tasks + 1, sizeof(*id));
     st->row = qs_xrealloc(st->row, (size_t)(ui->n_tasks + 1) * sizeof(struct ui_task *));
-    st->id = qs_xrealloc(st->id, (size_t)(ui->n_tasks + 1) * sizeof(*st->id));
     st->n = 0;
     for (int i = ui->n_tasks - 1; i >= 0; i--)
-        if (!ui->task[i]->quiet || !ui->task[i]->over || ui->task[i]->job.state == QS_JOB_FAILED)
+        if (!ui->task[i]->quiet || !ui->task[i]->over || ui->task[i]->job.state == QS_JOB_FAILED) {
+            id[st->n] = ui->task[i]->job.id;
             st->row[st->n++] = ui->task[i];
-    ui_table_set_rows(&st->list.table, st->n);
-    for (int i = 0; i < st->n; i++) {
-        st->id[i] = st->row[i]->job.id;
-        if (st->id[i] == here)
-            ui_table_go(&st->list.table, i);
-    }
+        }
+    ui_table_set_rows_by_id(t, id, st->n);
+    if (newest)
+        ui_table_go(t, 0);
 }
 
 static void *
@@ -239,7 +237,6 @@ close_view(struct ui *ui, void *state)
 {
     struct state *st = state;
     free(st->row);
-    free(st->id);
     ui_list_close(ui, state);
 }
 

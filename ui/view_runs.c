@@ -12,12 +12,6 @@
 #include "ui/text.h"
 #include "ui/ui.h"
 
-struct state {
-    struct ui_list list;
-    int64_t *id; /* of the rows the table has, to find marks again */
-    int n;
-};
-
 static const struct qs_run *
 at(void *arg, int row)
 {
@@ -271,68 +265,25 @@ static const struct ui_column column[] = {
 #undef NUMBER
 #undef TEXT
 
-static int
-compare_id(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Ids of marked rows, sorted; malloc. */
-static int64_t *
-marked_ids(const struct state *st, int *n)
-{
-    int64_t *id = qs_xcalloc((size_t)st->n + 1, sizeof(*id));
-    *n = 0;
-    for (int i = 0; i < st->n; i++)
-        if (st->list.table.mark[i])
-            id[(*n)++] = st->id[i];
-    qsort(id, (size_t)*n, sizeof(*id), compare_id);
-    return id;
-}
-
-/* A list read again keeps marks and cursor by id. */
+/* A list read again keeps marks and cursor. */
 static void
-new_rows(struct state *st)
+new_rows(struct ui_list *list)
 {
-    const struct qs_runs *runs = &st->list.ui->runs;
-    const int row = ui_table_row(&st->list.table);
-    const int64_t here = row >= 0 && row < st->n ? st->id[row] : 0;
-    int n_marked, back = -1;
-    int64_t *marked = marked_ids(st, &n_marked);
-    st->n = runs->n;
-    st->id = qs_xrealloc(st->id, (size_t)(runs->n + 1) * sizeof(*st->id));
-    for (int i = 0; i < runs->n; i++) {
-        st->id[i] = runs->run[i].id;
-        if (st->id[i] == here)
-            back = i;
-    }
-    ui_table_set_rows(&st->list.table, runs->n);
+    const struct qs_runs *runs = &list->ui->runs;
+    int64_t *id = qs_xcalloc((size_t)runs->n + 1, sizeof(*id));
     for (int i = 0; i < runs->n; i++)
-        if (bsearch(&st->id[i], marked, (size_t)n_marked, sizeof(*marked), compare_id)) {
-            st->list.table.mark[i] = 1;
-            st->list.table.n_marked++;
-        }
-    if (back >= 0)
-        ui_table_go(&st->list.table, back);
-    free(marked);
+        id[i] = runs->run[i].id;
+    ui_table_set_rows_by_id(&list->table, id, runs->n);
 }
 
 static void *
 open_view(struct ui *ui)
 {
-    struct state *st = ui_list_open(ui, sizeof(*st), "runs", column, QS_LEN(column));
-    new_rows(st);
+    struct ui_list *list = ui_list_open(ui, sizeof(*list), "runs", column, QS_LEN(column));
+    new_rows(list);
     if (!ui->runs_read)
         ui_task_runs(ui);
-    return st;
-}
-
-static void
-close_view(struct ui *ui, void *state)
-{
-    free(((struct state *)state)->id);
-    ui_list_close(ui, state);
+    return list;
 }
 
 static void
@@ -346,23 +297,12 @@ update(struct ui *ui, void *state, enum ui_event ev)
 static void
 draw(struct ui *ui, void *state, struct ui_rect r)
 {
-    struct state *st = state;
-    ui_table_draw(&st->list.table, ui->screen, r, true);
+    struct ui_list *list = state;
+    ui_table_draw(&list->table, ui->screen, r, true);
     if (ui->runs.n == 0 && r.h > 2)
         ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM,
                ui->runs_read ? _("no runs yet; Q in the plan quantizes")
                              : _("reading the runs ..."));
-}
-
-static int64_t *
-chosen_ids(const struct state *st, int *n)
-{
-    int *row = ui_table_chosen(&st->list.table, n);
-    int64_t *id = qs_xcalloc((size_t)*n + 1, sizeof(*id));
-    for (int i = 0; i < *n; i++)
-        id[i] = st->id[row[i]];
-    free(row);
-    return id;
 }
 
 /* Export: the rows as shown, columns as text but numbers as numbers in JSON. */
@@ -395,20 +335,20 @@ put_markdown_cell(struct qs_str *out, const char *s)
 
 /* Bytes and seconds as plain numbers: files are for programs too. */
 static void
-exact_cell(struct state *st, int c, int row, struct qs_str *cell)
+exact_cell(struct ui_list *list, int c, int row, struct qs_str *cell)
 {
     qs_str_clear(cell);
     if (column[c].text == text_number && column[c].data != STARTED) {
-        const double v = number(at(st, row), column[c].data);
+        const double v = number(at(list, row), column[c].data);
         if (!isnan(v))
             qs_str_printf(cell, "%.10g", v);
     } else {
-        ui_table_cell_text(&st->list.table, c, row, cell);
+        ui_table_cell_text(&list->table, c, row, cell);
     }
 }
 
 static void
-export_lines(struct state *st, struct qs_str *out, bool csv)
+export_lines(struct ui_list *list, struct qs_str *out, bool csv)
 {
     const char *before = csv ? "" : "| ", *between = csv ? "," : " | ",
                *after = csv ? "\n" : " |\n";
@@ -421,9 +361,9 @@ export_lines(struct state *st, struct qs_str *out, bool csv)
     for (size_t c = 0; !csv && c < QS_LEN(column); c++)
         qs_str_printf(out, "%s%s", c ? "|" : "|", column[c].right ? "---:" : "---");
     qs_str_add(out, csv ? "" : "|\n");
-    for (int i = 0; i < st->list.table.n_shown; i++) {
+    for (int i = 0; i < list->table.n_shown; i++) {
         for (size_t c = 0; c < QS_LEN(column); c++) {
-            exact_cell(st, (int)c, st->list.table.order[i], &cell);
+            exact_cell(list, (int)c, list->table.order[i], &cell);
             qs_str_add(out, c ? between : before);
             put(out, cell.s);
         }
@@ -433,31 +373,31 @@ export_lines(struct state *st, struct qs_str *out, bool csv)
 }
 
 static json_t *
-json_cell(struct state *st, int c, int row, struct qs_str *cell)
+json_cell(struct ui_list *list, int c, int row, struct qs_str *cell)
 {
     if (column[c].text == text_number && column[c].data != STARTED) {
-        const double v = number(at(st, row), column[c].data);
+        const double v = number(at(list, row), column[c].data);
         return isnan(v)                          ? json_null()
                : v == floor(v) && fabs(v) < 9e15 ? json_integer((json_int_t)v)
                                                  : json_real(v);
     }
     qs_str_clear(cell);
-    ui_table_cell_text(&st->list.table, c, row, cell);
+    ui_table_cell_text(&list->table, c, row, cell);
     json_t *text = json_string(cell->s);
     return text ? text : json_string("?"); /* a path that is no UTF-8 */
 }
 
 static void
-export_json(struct state *st, struct qs_str *out)
+export_json(struct ui_list *list, struct qs_str *out)
 {
     json_t *all = json_array();
     struct qs_str cell;
     qs_str_init(&cell);
-    for (int i = 0; i < st->list.table.n_shown; i++) {
+    for (int i = 0; i < list->table.n_shown; i++) {
         json_t *run = json_object();
         for (size_t c = 0; c < QS_LEN(column); c++)
             json_object_set_new(run, column[c].name,
-                                json_cell(st, (int)c, st->list.table.order[i], &cell));
+                                json_cell(list, (int)c, list->table.order[i], &cell));
         json_array_append_new(all, run);
     }
     char *text = json_dumps(all, JSON_INDENT(2));
@@ -475,9 +415,9 @@ ends_with(const char *s, const char *end)
 }
 
 static void
-export_rows(struct state *st, const char *path)
+export_rows(struct ui_list *list, const char *path)
 {
-    struct ui *ui = st->list.ui;
+    struct ui *ui = list->ui;
     struct qs_ctx cx;
     struct qs_writer *w = NULL;
     struct qs_str text;
@@ -489,9 +429,9 @@ export_rows(struct state *st, const char *path)
     qs_ctx_init(&cx);
     qs_str_init(&text);
     if (ends_with(path, ".json"))
-        export_json(st, &text);
+        export_json(list, &text);
     else
-        export_lines(st, &text, ends_with(path, ".csv"));
+        export_lines(list, &text, ends_with(path, ".csv"));
     enum qs_err err = qs_writer_open(&cx, path, 0, &w);
     if (!err)
         err = qs_writer_put(&cx, w, text.s, text.n);
@@ -504,75 +444,61 @@ export_rows(struct state *st, const char *path)
     if (err)
         ui_say(ui, UI_BAD, "%s", qs_message(&cx));
     else
-        ui_say(ui, UI_GOOD, _("%d runs written to '%s'"), st->list.table.n_shown, path);
+        ui_say(ui, UI_GOOD, _("%d runs written to '%s'"), list->table.n_shown, path);
 }
 
 static void
 remove_chosen(struct ui *ui, void *arg, const char *text)
 {
     int n;
-    int64_t *id = chosen_ids(arg, &n);
+    int64_t *id = ui_table_chosen_ids(ui_list_table(arg), &n);
     (void)text;
     ui_task_remove(ui, id, n);
     free(id);
 }
 
 static void
-ask_remove(struct state *st)
+ask_remove(struct ui_list *list)
 {
     char label[160];
     int n;
-    int64_t *id = chosen_ids(st, &n);
+    int64_t *id = ui_table_chosen_ids(&list->table, &n);
     if (n == 1)
         snprintf(label, sizeof(label), _("delete run %" PRId64 " from the store? (y/n) "), id[0]);
     else
         snprintf(label, sizeof(label), _("delete %d marked runs from the store? (y/n) "), n);
     if (n > 0)
-        ui_ask(st->list.ui, UI_PROMPT_YES_NO, label, "", remove_chosen, st);
+        ui_ask(list->ui, UI_PROMPT_YES_NO, label, "", remove_chosen, list);
     free(id);
 }
 
 static void
-compare_chosen(struct state *st, bool need_two)
+tag_chosen(struct ui_list *list, const char *tag)
 {
     int n;
-    int64_t *id = chosen_ids(st, &n);
-    if (need_two && n < 2)
-        ui_say(st->list.ui, UI_CAUTION, _("mark two or more runs with Space first"));
-    else if (n > 0) {
-        ui_task_compare(st->list.ui, id, n);
-        ui_go(st->list.ui, UI_VIEW_COMPARE);
-    }
-    free(id);
-}
-
-static void
-tag_chosen(struct state *st, const char *tag)
-{
-    int n;
-    int64_t *id = chosen_ids(st, &n);
+    int64_t *id = ui_table_chosen_ids(&list->table, &n);
     if (n > 0)
-        ui_task_tag(st->list.ui, id, n, tag);
+        ui_task_tag(list->ui, id, n, tag);
     free(id);
 }
 
 static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
-    struct state *st = state;
-    const int row = ui_table_row(&st->list.table);
+    struct ui_list *list = state;
+    const int row = ui_table_row(&list->table);
     if (action == UI_ACT_RESCAN)
         ui_task_runs(ui);
     else if (action == UI_ACT_SHOW_RUN || action == UI_ACT_COMPARE_RUNS)
-        compare_chosen(st, action == UI_ACT_COMPARE_RUNS);
+        ui_compare_chosen(ui, &list->table, action == UI_ACT_COMPARE_RUNS);
     else if (action == UI_ACT_TAG)
-        tag_chosen(st, arg);
+        tag_chosen(list, arg);
     else if (action == UI_ACT_DELETE_RUN)
-        ask_remove(st);
+        ask_remove(list);
     else if (action == UI_ACT_EXPORT)
-        export_rows(st, arg);
+        export_rows(list, arg);
     else if (action == UI_ACT_USE_PLAN && row >= 0)
-        ui_task_use_plan(ui, st->id[row]);
+        ui_task_use_plan(ui, list->table.id[row]);
     else
         return false;
     return true;
@@ -580,7 +506,7 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 
 const struct ui_view ui_view_runs = {
     .open = open_view,
-    .close = close_view,
+    .close = ui_list_close,
     .update = update,
     .draw = draw,
     .act = act,

@@ -345,6 +345,35 @@ the_mouse_selects_sorts_and_scrolls(void **state)
     ui_screen_close(s);
 }
 
+static int64_t *
+numbers(int first, int step)
+{
+    int64_t *id = malloc(N * sizeof(*id));
+    for (int i = 0; i < N; i++)
+        id[i] = first + step * i;
+    return id;
+}
+
+static void
+rows_with_a_number_keep_mark_and_cursor(void **state)
+{
+    struct ui_table *t = *state;
+    int n;
+    ui_table_set_rows_by_id(t, numbers(10, 1), N);
+    assert_true(ui_table_go(t, 2));
+    ui_table_act(t, UI_ACT_MARK); /* 12, and on to 13 */
+    ui_table_act(t, UI_ACT_MARK); /* 13, and on to 14 */
+    ui_table_set_rows_by_id(t, numbers(17, -1), N);
+    assert_int_equal(t->id[ui_table_row(t)], 14);
+    int64_t *chosen = ui_table_chosen_ids(t, &n);
+    assert_int_equal(n, 2);
+    assert_int_equal(chosen[0] + chosen[1], 12 + 13);
+    free(chosen);
+    ui_table_set_rows_by_id(t, numbers(100, 1), N);
+    assert_int_equal(t->n_marked, 0);
+    assert_int_equal(t->cursor, 0);
+}
+
 int
 main(void)
 {
@@ -366,6 +395,7 @@ main(void)
         TEST(wide_characters_keep_columns_in_place),
         TEST(every_size_can_be_drawn),
         TEST(the_mouse_selects_sorts_and_scrolls),
+        TEST(rows_with_a_number_keep_mark_and_cursor),
     };
 #undef TEST
     if (!setlocale(LC_ALL, "C.UTF-8"))
