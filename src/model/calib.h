@@ -54,6 +54,7 @@ enum qs_err qs_observer_add(struct qs_ctx *cx, struct qs_observer *o,
 /* Whether the same batches are to be added once more (Paddle's histograms need the range first).
  * Ask after each pass over all data. */
 bool qs_observer_again(struct qs_observer *o);
+int64_t qs_observer_bad(const struct qs_observer *o);          /* samples left out so far */
 int64_t qs_observer_bytes(const struct qs_calib_options *opt); /* memory one takes, at most */
 
 struct qs_observed {
