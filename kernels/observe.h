@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-/* NumPy adds float32 pairwise: halves (cut at a multiple of 8) down to leaves of at most QK_LEAF
- * elements, which are summed in 8 lanes that are then added in pairs; what does not fill the
+/* NumPy adds float32 pairwise: halves (the first of a multiple of 8 elements) down to leaves of at
+ * most QK_LEAF, which are summed in 8 lanes that are then added in pairs; what does not fill the
  * lanes comes after. */
 enum { QK_LEAF = 128 };
 

@@ -155,30 +155,45 @@ enum qs_err qs_app_bench(struct qs_ctx *cx, const struct qs_opened *o,
 void qs_benched_release(struct qs_benched *done);
 
 /* What calibration saw: the answers of all calibrators for every activation asked for. */
+enum { QS_CALIBRATE_BATCH_MOST = 256, QS_CALIBRATE_SAMPLES_FEW = 16 };
 struct qs_calibrate_options {
     const char *data;       /* a data file, see qslim-data(5) */
     int64_t samples, batch; /* the first so many, 0: all; samples run together */
+    bool exact;             /* never in the fast engine */
     int64_t max_pixels;     /* of a picture; 0: the default */
     struct qs_calib_options calib;
-    const bool *want; /* [n_var] variables to observe; NULL: what every quantizable
-                         operator reads and makes */
+    const bool *want; /* [n_var] variables to observe; NULL: qs_app_calibrate_want */
 };
 struct qs_calibrated {
     int n;
-    int32_t *var;                  /* [n] */
+    int32_t *var;                  /* [n] in order of the program */
     struct qs_observer **observer; /* [n] */
     struct qs_observed *seen;      /* [n] */
-    int64_t samples, broken, bad;  /* evaluated, unreadable, with NaN or infinity */
-    int64_t peak_bytes;
+    struct qs_calib_options calib;
+    int64_t samples, broken, bad; /* run, unreadable, with NaN or infinity in some activation */
+    int64_t peak_bytes;           /* of parameters, tensors and observers */
     double seconds;
+    const char *engine; /* "fast", "exact" */
 };
-/* One streaming pass over the data with the FP32 model. Says first how much memory it takes. */
+/* What every operator reads and makes that static quantization rounds (conv2d, depthwise_conv2d,
+ * conv2d_transpose, mul, matmul, matmul_v2); `all`: everything that nodes of block 0 make. */
+void qs_app_calibrate_want(const struct qs_model *m, bool all, bool *want);
+/* One streaming pass over the data with the FP32 model, two with calib.paddle. Says first how much
+ * memory it takes. A variable that is written more than once counts as it is at the end. */
 enum qs_err qs_app_calibrate(struct qs_ctx *cx, const struct qs_opened *o,
                              const struct qs_calibrate_options *opt,
                              struct qs_calibrated *out) QS_MUST_CHECK;
 void qs_calibrated_release(struct qs_calibrated *c);
 /* What was seen of a variable; NULL: nothing. */
 const struct qs_observed *qs_calibrated_of(const struct qs_calibrated *c, int32_t var);
+/* Fills run->activation; `algo` [n] of enum qs_algo is what was taken for each, NULL: the best. */
+void qs_calibrated_rows(const struct qs_calibrated *c, const struct qs_opened *o, const int *algo,
+                        struct qs_run *run);
+/* qs_app_calibrate as a run of its own, kind "calibrate". */
+enum qs_err qs_app_calibrate_run(struct qs_ctx *cx, const struct qs_opened *o,
+                                 const struct qs_calibrate_options *opt, bool no_store,
+                                 const char *db, struct qs_calibrated *out,
+                                 struct qs_run *run) QS_MUST_CHECK;
 
 /* Which layer hurts. */
 enum qs_sensitivity_mode { QS_SENSE_WEIGHTS, QS_SENSE_ACTIVATIONS, QS_SENSE_BOTH };

@@ -522,6 +522,10 @@ static void
 free_root(struct qs_fast *f)
 {
     for (int i = 0; i < f->n_step; i++) {
+        if (is_integer(&f->step[i])) { /* its weights are its own */
+            free(f->step[i].packed);
+            free(f->step[i].bias);
+        }
         qs_packs_drop(f->packs, f->step[i].pack);
         qs_rnn_free(f->packs, f->step[i].rnn);
     }

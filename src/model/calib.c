@@ -74,6 +74,12 @@ qs_observer_bytes(const struct qs_calib_options *opt)
     return (int64_t)sizeof(struct qs_observer) + counts + (opt->paddle ? qs_paddle_bytes() : 0);
 }
 
+int64_t
+qs_observer_bad(const struct qs_observer *o)
+{
+    return o->n_bad;
+}
+
 /* ---- the histogram ---- */
 
 static float
@@ -292,28 +298,40 @@ percentile(const struct qs_observed *s, double percent, double *place)
     return s->n_bin - 1;
 }
 
-/* Looks at every (1/256)th of the upper half of the range. */
-static double
-least_divergence(const struct qs_observed *s, int bits, double largest)
+/* Counts of KL_BINS bins over [0, largest], without zeros; values are evenly spread in a bin. */
+enum { KL_BINS = 2048, KL_STRIDE = 4 };
+
+static double *
+spread_counts(const struct qs_density *d, double largest)
 {
-    const int steps = (1 << (bits - 1)) - 1, used = (int)(largest / s->width) + 1;
-    const int stride = used / 256 > 0 ? used / 256 : 1;
-    int64_t *count = qs_xcalloc((size_t)used, sizeof(*count));
+    double *count = qs_xcalloc(KL_BINS, sizeof(*count)), before = 0;
+    for (int i = 0; i < KL_BINS; i++) {
+        const double n = qs_density_below(d, largest * (i + 1) / KL_BINS);
+        count[i] = n - before;
+        before = n;
+    }
+    return count;
+}
+
+/* As Paddle, in the upper half of the range. */
+static double
+least_divergence(const struct qs_density *d, int bits, double largest)
+{
+    const int steps = (1 << (bits - 1)) - 1;
+    double *count = spread_counts(d, largest), best = INFINITY;
     struct qs_kl k;
-    double best = INFINITY, at = used;
-    memcpy(count, s->count, (size_t)used * sizeof(*count));
-    count[0] -= s->n_zero;
-    qs_kl_init(&k, count, used);
-    for (int i = used; i >= used / 2 && i >= 2 * steps; i -= stride) {
-        const double d = qs_kl_divergence(&k, i, steps, true);
-        if (d < best) {
-            best = d;
+    int at = KL_BINS;
+    qs_kl_init(&k, count, KL_BINS);
+    for (int i = KL_BINS; i >= KL_BINS / 2 && i >= 2 * steps; i -= KL_STRIDE) {
+        const double loss = qs_kl_divergence(&k, i, steps);
+        if (loss < best) {
+            best = loss;
             at = i;
         }
     }
     qs_kl_release(&k);
     free(count);
-    return at * s->width;
+    return largest * at / KL_BINS;
 }
 
 /* The threshold with the least loss. */
@@ -376,7 +394,7 @@ set_thresholds(const struct qs_observer *o, const struct qs_density *d, struct q
     t[QS_ALGO_avg] = o->sum_largest / (double)o->n_samples;
     t[QS_ALGO_hist] = (bin + 0.5) * out->width;
     t[QS_ALGO_percentile] = (bin + place) * out->width;
-    t[QS_ALGO_kl] = least_divergence(out, o->opt.bits, largest);
+    t[QS_ALGO_kl] = least_divergence(d, o->opt.bits, largest);
     t[QS_ALGO_ptf] = power_of_two_factor(d, o->opt.bits, largest);
     search(d, o->opt.bits, largest, &t[QS_ALGO_mse], &t[QS_ALGO_emd]);
     for (int i = 0; i < QS_N_ALGO; i++)

@@ -7,14 +7,19 @@
  * the largest |x| so far. When that grows, neighbouring bins are added up; their edges are
  * multiples of a power of two, so the counts are those that a second pass with the final range
  * would give, whatever the order in which values came. Positive and negative values are counted
- * apart. From the counts, with values taken as evenly spread within a bin (calib_error.c): abs_max
- * the largest |x| avg         mean over samples of the largest |x| of each hist        middle of
- * the bin in which the share of |x| reaches hist_percent percentile  the same, at its place within
- * the bin kl          least divergence between the distribution cut at T and its form in 2^(bits-1)
- * - 1 steps; values that are exactly 0 lose nothing by rounding and are left out mse         least
- * mean of (x - y)^2, y being x as quantize_linear and dequantize_linear give it emd         least
- * |mean x - mean y| + |std x - std y| ptf         of max / 1, 2, 4, 8 the one with the least mean
- * of (x - y)^2 min_max     as abs_max: the range in two numbers is in min and max
+ * apart. From the counts, with values taken as evenly spread within a bin (calib_error.c), where
+ * y is x as quantize_linear and dequantize_linear give it:
+ *
+ *   abs_max     the largest |x|
+ *   avg         mean over samples of the largest |x| of each
+ *   hist        middle of the bin in which the share of |x| reaches hist_percent
+ *   percentile  the same, at its place within the bin
+ *   kl          least divergence between the distribution cut at T and its form in 2^(bits-1) - 1
+ *               steps, in 2048 bins; exact zeros, which rounding keeps, are left out
+ *   mse         least mean of (x - y)^2
+ *   emd         least |mean x - mean y| + |std x - std y|
+ *   ptf         of max / 1, 2, 4, 8 the one with the least mean of (x - y)^2
+ *   min_max     as abs_max: the range in two numbers is in min and max
  *
  * Paddle's (options.paddle; python/paddle/static/quantization/post_training_quantization.py and
  * cal_kl_threshold.py), to the bit of the float32 arithmetic of NumPy: calib_paddle.c.
@@ -54,6 +59,7 @@ enum qs_err qs_observer_add(struct qs_ctx *cx, struct qs_observer *o,
 /* Whether the same batches are to be added once more (Paddle's histograms need the range first).
  * Ask after each pass over all data. */
 bool qs_observer_again(struct qs_observer *o);
+int64_t qs_observer_bad(const struct qs_observer *o);          /* samples left out so far */
 int64_t qs_observer_bytes(const struct qs_calib_options *opt); /* memory one takes, at most */
 
 struct qs_observed {

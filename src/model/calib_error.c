@@ -83,6 +83,15 @@ below(const struct qs_side *s, double width, double t)
     return (struct sums){sum.n + p.n, sum.x + p.x, sum.xx + p.xx};
 }
 
+double
+qs_density_below(const struct qs_density *d, double t)
+{
+    double n = 0;
+    for (int side = 0; side < 2; side++)
+        n += d->side[side].last < 0 ? 0 : below(&d->side[side], d->width, t).n;
+    return n;
+}
+
 /* ---- rounding ---- */
 
 /* Values of a side between two points become y. */

@@ -22,6 +22,9 @@ struct qs_density {
 void qs_density_init(struct qs_density *d, const struct qs_observed *seen);
 void qs_density_release(struct qs_density *d);
 
+/* How many values, of both signs but without zeros, have |x| < t. */
+double qs_density_below(const struct qs_density *d, double t);
+
 /* Of all values: sum (x - y)^2, sum y, sum y^2. */
 struct qs_rounded {
     double err, y, yy;
@@ -38,12 +41,11 @@ struct qs_kl {
     int *filled;         /* [n_bin + 1] prefix sums: bins that are not empty */
     int n_bin;
 };
-void qs_kl_init(struct qs_kl *k, const int64_t *count, int n_bin);
+void qs_kl_init(struct qs_kl *k, const double *count, int n_bin);
 void qs_kl_release(struct qs_kl *k);
-/* Bins [0, i) in `steps` groups, what lies above added to bin i - 1. Groups are of i / steps bins,
- * rounded down, the last takes the rest (`even` false: Paddle) or as even as can be. INFINITY when
- * what lies above would stand in a group that is empty without it. */
-double qs_kl_divergence(const struct qs_kl *k, int i, int steps, bool even);
+/* Bins [0, i) in `steps` groups of i / steps bins, rounded down, the last takes the rest; what lies
+ * above is added to bin i - 1. INFINITY when it would stand in a group that is empty without it. */
+double qs_kl_divergence(const struct qs_kl *k, int i, int steps);
 
 /* calib_paddle.c: Paddle's variants. */
 struct qs_paddle;

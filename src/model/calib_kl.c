@@ -18,15 +18,15 @@ x_log_x(double x)
 }
 
 void
-qs_kl_init(struct qs_kl *k, const int64_t *count, int n_bin)
+qs_kl_init(struct qs_kl *k, const double *count, int n_bin)
 {
     k->n_bin = n_bin;
     k->n = qs_xcalloc((size_t)n_bin + 1, sizeof(*k->n));
     k->entropy = qs_xcalloc((size_t)n_bin + 1, sizeof(*k->entropy));
     k->filled = qs_xcalloc((size_t)n_bin + 1, sizeof(*k->filled));
     for (int i = 0; i < n_bin; i++) {
-        k->n[i + 1] = k->n[i] + (double)count[i];
-        k->entropy[i + 1] = k->entropy[i] + x_log_x((double)count[i]);
+        k->n[i + 1] = k->n[i] + count[i];
+        k->entropy[i + 1] = k->entropy[i] + x_log_x(count[i]);
         k->filled[i + 1] = k->filled[i] + (count[i] > 0);
     }
 }
@@ -53,19 +53,14 @@ group_sum(const struct qs_kl *k, int from, int to, double above)
 }
 
 double
-qs_kl_divergence(const struct qs_kl *k, int i, int steps, bool even)
+qs_kl_divergence(const struct qs_kl *k, int i, int steps)
 {
     const double P = k->n[k->n_bin], Q = k->n[i], above = P - Q;
     const double last = k->n[i] - k->n[i - 1];
     const double p_log_p = k->entropy[i - 1] + x_log_x(last + above);
     const int size = i / steps; /* of a group */
-    double p_log_q = 0;
-    int from = 0;
-    for (int g = even || size > 0 ? 0 : steps - 1; g < steps; g++) {
-        const bool is_last = g == steps - 1;
-        const int to = is_last ? i : even ? (int)((int64_t)(g + 1) * i / steps) : from + size;
-        p_log_q += group_sum(k, from, to, is_last ? above : 0);
-        from = to;
-    }
+    double p_log_q = group_sum(k, (steps - 1) * size, i, above);
+    for (int g = 0; size > 0 && g < steps - 1; g++)
+        p_log_q += group_sum(k, g * size, (g + 1) * size, 0);
     return isfinite(p_log_q) ? (p_log_p - p_log_q) / P + log(Q / P) : INFINITY;
 }

@@ -30,7 +30,7 @@ enum {
     SCALES = 4,      /* of ptf */
     WAYS_MOST = TRIES_MOST + SCALES,
     WIDTH_MOST = 2 * WAYS_MOST,
-    SPLITS = 5,      /* levels of the pairwise sum that are shared out to threads */
+    CHUNK = 8192,    /* elements of NumPy's buffer */
     WORTH = 1 << 14, /* elements that are worth a thread */
 };
 
@@ -108,68 +108,37 @@ pairwise(const struct terms *t, const float *x, int64_t n, float *out)
         out[i] += more[i];
 }
 
-/* The subtrees below the first SPLITS levels, in order. */
-struct subtree {
+/* NumPy takes pieces of CHUNK elements through its buffer, and adds up their sums one by one. */
+struct chunks {
+    const struct terms *terms;
     const float *x;
     int64_t n;
-    float sum[WIDTH_MOST];
+    float *sum; /* [chunks][terms->width] */
 };
-struct forest {
-    const struct terms *terms;
-    struct subtree tree[1 << SPLITS];
-    int n, next;
-};
-
-static void
-cut(struct forest *f, const float *x, int64_t n, int level)
-{
-    if (level == SPLITS || n <= QK_LEAF) {
-        f->tree[f->n].x = x;
-        f->tree[f->n++].n = n;
-        return;
-    }
-    const int64_t half = first_half(n);
-    cut(f, x, half, level + 1);
-    cut(f, x + half, n - half, level + 1);
-}
 
 static enum qs_err
-sum_subtree(struct qs_ctx *cx, void *arg, int64_t i)
+sum_chunk(struct qs_ctx *cx, void *arg, int64_t i)
 {
-    struct forest *f = arg;
+    const struct chunks *c = arg;
+    const int64_t left = c->n - i * CHUNK;
     (void)cx;
-    pairwise(f->terms, f->tree[i].x, f->tree[i].n, f->tree[i].sum);
+    pairwise(c->terms, c->x + i * CHUNK, left < CHUNK ? left : CHUNK, c->sum + i * c->terms->width);
     return QS_OK;
-}
-
-/* Adds up as `cut` took apart. */
-static void
-join(struct forest *f, int64_t n, int level, float *out)
-{
-    float more[WIDTH_MOST];
-    if (level == SPLITS || n <= QK_LEAF) {
-        memcpy(out, f->tree[f->next++].sum, (size_t)f->terms->width * sizeof(*out));
-        return;
-    }
-    const int64_t half = first_half(n);
-    join(f, half, level + 1, out);
-    join(f, n - half, level + 1, more);
-    for (int i = 0; i < f->terms->width; i++)
-        out[i] += more[i];
 }
 
 static enum qs_err
 sum_terms(struct qs_ctx *cx, const struct terms *t, const float *x, int64_t n, float *out)
 {
-    struct forest f = {.terms = t};
-    if (n < WORTH) {
-        pairwise(t, x, n, out);
-        return QS_OK;
+    const int64_t n_chunk = (n + CHUNK - 1) / CHUNK;
+    struct chunks c = {.terms = t, .x = x, .n = n};
+    c.sum = qs_xcalloc((size_t)n_chunk, (size_t)t->width * sizeof(*c.sum));
+    const enum qs_err err = qs_parallel_for(cx, n_chunk, sum_chunk, &c);
+    for (int k = 0; k < t->width; k++) {
+        out[k] = 0;
+        for (int64_t i = 0; i < n_chunk; i++)
+            out[k] += c.sum[i * t->width + k];
     }
-    cut(&f, x, n, 0);
-    const enum qs_err err = qs_parallel_for(cx, f.n, sum_subtree, &f);
-    if (!err)
-        join(&f, n, 0, out);
+    free(c.sum);
     return err;
 }
 
@@ -444,13 +413,15 @@ kl_threshold(const struct qs_paddle *p)
 {
     const int steps = (1 << (p->opt.bits - 1)) - 1, start = (BINS - 1) / 2;
     struct qs_kl k;
-    double least = 0;
+    double count[BINS], least = 0;
     int best = 0;
-    qs_kl_init(&k, p->count, BINS);
+    for (int i = 0; i < BINS; i++)
+        count[i] = (double)p->count[i];
+    qs_kl_init(&k, count, BINS);
     for (int i = start; i < BINS; i++) {
         if (p->count[i - 1] == 0)
             continue;
-        const double d = qs_kl_divergence(&k, i, steps, false);
+        const double d = qs_kl_divergence(&k, i, steps);
         if (best == 0 || d < least) {
             least = d;
             best = i;
@@ -480,14 +451,16 @@ qs_paddle_add(struct qs_ctx *cx, struct qs_paddle *p, const float *x, int64_t ro
               const float *largest)
 {
     const int64_t n = rows * cols;
+    const struct terms of_x = {.leaf = leaf_of_x, .width = 1};
     float most = 0, sum;
     if (p->counting)
         return count_all(cx, p, x, n);
+    const enum qs_err err = sum_terms(cx, &of_x, largest, rows, &sum);
+    if (err)
+        return err;
     note_range(p, x, n);
     for (int64_t i = 0; i < rows; i++)
         most = largest[i] > most ? largest[i] : most;
-    const struct terms of_x = {.leaf = leaf_of_x, .width = 1};
-    pairwise(&of_x, largest, rows, &sum);
     p->sum_mean += mean_of(sum, rows);
     p->n_batches++;
     return try_ways(cx, p, x, n, most);
