@@ -5,24 +5,23 @@
 #include <time.h>
 
 #include "app/app.h"
+#include "app/crew.h"
 #include "app/record.h"
-#include "app/runner.h"
 #include "base/file.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "data/eval.h"
 
-
 struct evaluation {
     const struct qs_evaluate_options *opt;
     struct qs_dataset *data;
     struct qs_eval eval;
-    struct qs_runner *model, *reference; /* reference NULL: not needed */
-    struct qs_sample *pending[QS_RUNNER_BATCH_MOST];
+    struct qs_crew *model, *reference; /* reference NULL: not needed */
+    struct qs_sample *pending[QS_CREW_SAMPLES_MOST];
     int n_pending;
     struct qs_str predictions;
-    double seconds;  /* of running models and reading samples */
+    double seconds; /* of running models and reading samples */
 };
 
 static double
@@ -36,20 +35,20 @@ seconds_now(void)
 /* --- all samples ------------------------------------------------------------------------------ */
 
 static void
-report_metrics(struct qs_ctx *cx, const struct evaluation *ev)
+report(struct qs_ctx *cx, const struct evaluation *ev, int64_t done)
 {
     for (int m = 0; m < ev->eval.n_metric; m++)
         qs_report_metric(cx, qs_metrics[ev->eval.id[m]].name, qs_eval_value(&ev->eval, m));
+    qs_progress(cx, _("evaluate"), done, ev->data->n);
 }
 
 static enum qs_err
 run_pending(struct qs_ctx *cx, struct evaluation *ev)
 {
-    enum qs_err err = qs_runner_run(cx, ev->model, ev->pending, ev->n_pending, NULL);
+    enum qs_err err = qs_crew_run(cx, ev->model, ev->pending, ev->n_pending, ev->data->name);
     if (!err && ev->reference)
-        err = qs_runner_run(cx, ev->reference, ev->pending, ev->n_pending, NULL);
-    return err ? qs_prefix(cx, _("cannot run on sample '%s'"), ev->data->name[ev->pending[0]->i])
-               : QS_OK;
+        err = qs_crew_run(cx, ev->reference, ev->pending, ev->n_pending, ev->data->name);
+    return err;
 }
 
 static void
@@ -64,35 +63,21 @@ evaluate_pending(struct qs_ctx *cx, struct evaluation *ev)
 {
     enum qs_err err = ev->n_pending > 0 ? run_pending(cx, ev) : QS_OK;
     for (int i = 0; i < ev->n_pending && !err; i++) {
-        const struct qs_value *ref = ev->reference ? qs_runner_out(ev->reference, i) : NULL;
-        err = qs_eval_add(cx, &ev->eval, ev->pending[i], qs_runner_out(ev->model, i), ref);
-        qs_progress(cx, _("evaluate"), ev->pending[i]->i + 1, ev->data->n);
+        const struct qs_value *ref = ev->reference ? qs_crew_out(ev->reference, i) : NULL;
+        err = qs_eval_add(cx, &ev->eval, ev->pending[i], qs_crew_out(ev->model, i), ref);
+        if (!err)
+            report(cx, ev, ev->pending[i]->i + 1);
     }
     drop_pending(ev);
-    if (!err)
-        report_metrics(cx, ev);
     return err;
-}
-
-static int
-batch_for(const struct evaluation *ev, const struct qs_sample *s)
-{
-    const int a = qs_runner_batch(ev->model, s);
-    const int b = ev->reference ? qs_runner_batch(ev->reference, s) : a;
-    return a < b ? a : b;
 }
 
 /* Takes the sample over. */
 static enum qs_err
 evaluate_sample(struct qs_ctx *cx, struct evaluation *ev, struct qs_sample *s)
 {
-    enum qs_err err = QS_OK;
-    if (ev->n_pending > 0 && !qs_samples_alike(ev->pending[0], s))
-        err = evaluate_pending(cx, ev);
     ev->pending[ev->n_pending++] = s;
-    if (!err && ev->n_pending >= batch_for(ev, s))
-        err = evaluate_pending(cx, ev);
-    return err;
+    return ev->n_pending >= qs_crew_samples(ev->model, s) ? evaluate_pending(cx, ev) : QS_OK;
 }
 
 static enum qs_err
@@ -175,9 +160,9 @@ prepare(struct qs_ctx *cx, struct evaluation *ev, const struct qs_opened *o,
     if (!err)
         err = qs_eval_init(cx, &ev->eval, ev->data, ev->opt->metrics, reference != NULL);
     if (!err)
-        err = qs_runner_new(cx, o, &run, &ev->model);
+        err = qs_crew_new(cx, o, &run, &ev->model);
     if (!err && reference && qs_eval_needs_reference(&ev->eval))
-        err = qs_runner_new(cx, reference, &run, &ev->reference);
+        err = qs_crew_new(cx, reference, &run, &ev->reference);
     if (!err && ev->opt->predictions)
         ev->eval.predictions = &ev->predictions;
     return err;
@@ -186,8 +171,8 @@ prepare(struct qs_ctx *cx, struct evaluation *ev, const struct qs_opened *o,
 static void
 release(struct evaluation *ev)
 {
-    qs_runner_free(ev->model);
-    qs_runner_free(ev->reference);
+    qs_crew_free(ev->model);
+    qs_crew_free(ev->reference);
     qs_eval_release(&ev->eval);
     qs_dataset_close(ev->data);
     qs_str_release(&ev->predictions);
@@ -217,7 +202,7 @@ qs_app_evaluate(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_op
             err = write_predictions(cx, &ev);
         out->samples = ev.eval.n;
         out->broken = ev.data->n_broken;
-        out->engine = qs_engine_kind(qs_runner_engine(ev.model));
+        out->engine = qs_crew_engine(ev.model);
         out->images_per_second = ev.seconds > 0 ? (double)ev.eval.n / ev.seconds : 0;
         err = qs_record_end(cx, &record, err);
     }

@@ -10,7 +10,8 @@
 #include "base/mem.h"
 #include "data/preprocess.h"
 
-enum { BATCH_PAYS = 8, ELEMENTS_PAY = 2 << 20 /* of the inputs of a batch */ };
+/* Together, the tensors of larger samples leave the cache between one layer and the next. */
+enum { BATCH_PAYS = 8, ELEMENTS_PAY = 32 << 10 /* of the input of a batch */ };
 
 struct qs_runner {
     const struct qs_opened *o;
@@ -42,14 +43,24 @@ qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_runn
               struct qs_runner **out)
 {
     struct qs_runner *r = qs_xcalloc(1, sizeof(*r));
-    enum qs_err err = qs_app_runnable(cx, o, &r->model);
+    enum qs_err err = QS_OK;
+    if (opt->like)
+        r->model = qs_model_ref(opt->like->model);
+    else
+        err = qs_app_runnable(cx, o, &r->model);
     r->o = o;
     qs_inputs_init(&r->in, o);
     r->batch = is_open(r) ? opt->batch : 1;
     if (r->batch > QS_RUNNER_BATCH_MOST)
         r->batch = QS_RUNNER_BATCH_MOST;
+    struct qs_engine_options how = opt->engine;
+    if (opt->like) {
+        r->batch = opt->like->batch;
+        r->tried = opt->like->tried;
+        how.like = opt->like->engine;
+    }
     if (!err)
-        err = qs_engine_new(cx, r->model, &opt->engine, &r->engine);
+        err = qs_engine_new(cx, r->model, &how, &r->engine);
     if (err)
         qs_runner_free(r);
     else

@@ -31,7 +31,7 @@ static const struct qs_opt opts[] = {
     {"precision", 0, QS_OPT_CHOICE, offsetof(struct options, precision), 0, 0, precisions, "fp32",
      "P", N_("the engine that runs the model")},
     {"batch", 0, QS_OPT_INT, offsetof(struct options, batch), 0, QS_EVAL_BATCH_MOST, NULL, "0", "N",
-     N_("run up to N samples at once; 0: as many as pay")},
+     N_("put up to N samples together; 0: as many as pay")},
     {"exact", 0, QS_OPT_FLAG, offsetof(struct options, exact), 0, 0, NULL, NULL, NULL,
      N_("compute as Paddle does, operator by operator; slower")},
     {"min-accuracy", 0, QS_OPT_FLOAT, offsetof(struct options, min_accuracy), 0, 1e9, NULL, "0",
