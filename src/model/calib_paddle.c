@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calibrators as PaddleSlim's static quantization computes them, defects included, a = |x|,
- * L = 2^(bits-1) - 1. Per batch where nothing else is said.
+ * The calibrators as PaddleSlim's static quantization computes them, defects included. a = |x|,
+ * L = 2^(bits-1) - 1; per batch where nothing else is said.
+ *
  *   abs_max  running max of a
  *   avg      mean over samples of the sample's largest a; T = mean over batches
- *   hist     2048 bins over [min a, max a] of all batches (a pass of its own); T = (i - 0.5) w, i =
- * 1 + first bin where the cumulative share reaches hist_percent (the last when none does, where
- * Paddle gives -0.5 w) kl       the same histogram; see qs_kl_divergence; T = (i + 0.5) w mse for s
- * = 0.3, 0.32, ... up to 1 (added up in double), c = s max a: qdq         y = clip(rint(x / c * L),
- * -L - 1, L) / L * c fakequant   y = rint(clip(x, 0, c) / c * L) / L * c loss = mean (x - y)^2; the
- * c with the least loss of any batch (later on ties) emd      the same, loss = |mean x - mean y| +
- * |std x - std y| ptf      c = max a / L / {8, 4, 2, 1}, y = clip(rint(x / c), 0, L) * c; T = L c
- * of the least mean (x - y)^2, the first of equals; the last batch decides NumPy computes in
- * float32 with pairwise sums (kernels/observe.h), and so do we: the choice between neighbours hangs
- * on the last bits.
+ *   hist     2048 bins over [min a, max a] of all batches (a pass of its own); T = (i - 0.5) w,
+ *            i = 1 + first bin where the cumulative share reaches hist_percent (the last bin when
+ *            none does, where Paddle gives -0.5 w)
+ *   kl       the same histogram; see qs_kl_divergence; T = (i + 0.5) w
+ *   mse      for s = 0.3, 0.32, ... up to 1 (added up in double), c = s max a:
+ *              qdq        y = clip(rint(x / c * L), -L - 1, L) / L * c
+ *              fakequant  y = rint(clip(x, 0, c) / c * L) / L * c
+ *            loss = mean (x - y)^2; the c with the least loss of any batch, the later of equals
+ *   emd      the same, loss = |mean x - mean y| + |std x - std y|
+ *   ptf      c = max a / L / {8, 4, 2, 1}, y = clip(rint(x / c), 0, L) * c; T = L c of the least
+ *            mean (x - y)^2, the first of equals; the last batch decides
+ *
+ * NumPy computes in float32 with pairwise sums (kernels/observe.h), and so do we: the choice
+ * between neighbours hangs on the last bits.
  */
 #include <math.h>
 #include <stdlib.h>
