@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/inputs.h"
+#include "app/runnable.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "data/preprocess.h"
@@ -14,7 +15,7 @@ enum { BATCH_PAYS = 8, ELEMENTS_PAY = 2 << 20 /* of the inputs of a batch */ };
 
 struct qs_runner {
     const struct qs_opened *o;
-    struct qs_model *model; /* runnable form */
+    struct qs_runnable runnable;
     struct qs_engine *engine;
     struct qs_inputs in;
     int batch;  /* 1: one sample at a time; 0: as many as pay */
@@ -42,14 +43,14 @@ qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_runn
               struct qs_runner **out)
 {
     struct qs_runner *r = qs_xcalloc(1, sizeof(*r));
-    enum qs_err err = qs_app_runnable(cx, o, &r->model);
+    enum qs_err err = qs_app_runnable(cx, o, opt->precision, &r->runnable);
     r->o = o;
     qs_inputs_init(&r->in, o);
     r->batch = is_open(r) ? opt->batch : 1;
     if (r->batch > QS_RUNNER_BATCH_MOST)
         r->batch = QS_RUNNER_BATCH_MOST;
     if (!err)
-        err = qs_engine_new(cx, r->model, &opt->engine, &r->engine);
+        err = qs_runnable_engine(cx, &r->runnable, &opt->engine, &r->engine);
     if (err)
         qs_runner_free(r);
     else
@@ -73,7 +74,7 @@ qs_runner_free(struct qs_runner *r)
         return;
     qs_inputs_release(&r->in);
     qs_engine_free(r->engine);
-    qs_model_unref(r->model);
+    qs_runnable_release(&r->runnable);
     drop_kept(r);
     free(r);
 }

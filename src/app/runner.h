@@ -18,7 +18,8 @@ enum { QS_RUNNER_BATCH_MOST = QS_EVAL_BATCH_MOST };
 
 struct qs_runner_options {
     struct qs_engine_options engine;
-    int batch; /* most samples at once, up to QS_RUNNER_BATCH_MOST; 0: as many as pay */
+    int precision; /* enum qs_precision */
+    int batch;     /* most samples at once, up to QS_RUNNER_BATCH_MOST; 0: as many as pay */
 };
 
 enum qs_err qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o,

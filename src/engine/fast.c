@@ -586,7 +586,10 @@ qs_fast_step(const struct qs_fast *f, int i)
     const struct step *s = &f->step[i];
     const int y = s->y >= 0 ? s->y : s->q >= 0 ? s->q : s->n_out > 0 ? s->out[0] : -1;
     const int32_t var = y >= 0 ? f->value[y].var : -1;
-    return (struct qs_fast_step){.op_type = s->node ? s->node->type : "layout",
+    return (struct qs_fast_step){.op_type = s->kind == STEP_ROUND ? "round"
+                                            : s->node             ? s->node->type
+                                                                  : "layout",
+                                 .integer = is_integer(s),
                                  .name = var >= 0 ? f->m->var[var].name : "",
                                  .how = s->winograd ? "WINOGRAD" : how[s->kind],
                                  .seconds = s->seconds};
@@ -595,6 +598,9 @@ qs_fast_step(const struct qs_fast *f, int i)
 const char *
 qs_fast_isa(const struct qs_fast *f)
 {
+    for (int i = 0; i < f->n_step; i++)
+        if (is_integer(&f->step[i]))
+            return f->ki->isa;
     return f->k->isa;
 }
 

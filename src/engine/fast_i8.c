@@ -10,11 +10,11 @@
 #include "engine/lower.h"
 
 enum {
-    UNIT = 4,                 /* blocks of output channels that are not split */
-    CHUNK_BYTES = 192 << 10,  /* of input that stays in the cache while all weights pass over it */
-    GROUP_BYTES = 256 << 10,  /* of weights that stay while all images pass over them */
-    PARTS = 4,                /* per thread: they finish at about the same time */
-    ROUND_BYTES = 16 << 10,   /* that are worth another part */
+    UNIT = 4,                /* blocks of output channels that are not split */
+    CHUNK_BYTES = 192 << 10, /* of input that stays in the cache while all weights pass over it */
+    GROUP_BYTES = 256 << 10, /* of weights that stay while all images pass over them */
+    PARTS = 4,               /* per thread: they finish at about the same time */
+    ROUND_BYTES = 16 << 10,  /* that are worth another part */
 };
 #define WORTH_SHARING (INT64_C(1) << 18) /* multiply-accumulates; of a depthwise convolution: */
 #define WORTH_SHARING_DEPTHWISE (INT64_C(1) << 16)
@@ -239,8 +239,7 @@ split(struct qs_fast *f, struct step *s)
     const int units = ceil_div(a->oc_blocks, UNIT), whole = flat ? s->cols : s->rows;
     const int64_t pixels = (int64_t)s->rows * s->cols * s->n_images;
     const int64_t macs = pixels * s->oc * a->kh * a->kw * (depthwise ? 1 : a->ic);
-    const bool share =
-        threads > 1 && macs >= (depthwise ? WORTH_SHARING_DEPTHWISE : WORTH_SHARING);
+    const bool share = threads > 1 && macs >= (depthwise ? WORTH_SHARING_DEPTHWISE : WORTH_SHARING);
     const int want = share ? PARTS * threads : 1, least = flat && !depthwise ? tile : 1;
     const int64_t line = a->ic * (flat ? 1 : (int64_t)s->cols * a->stride_w * a->stride_h);
     int chunks = depthwise ? 1 : ceil_div(whole, at_most(CHUNK_BYTES / line, whole));

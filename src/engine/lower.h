@@ -34,12 +34,12 @@ enum layout {
 
 /* How a value is rounded: x becomes q T / R (struct qs_quant_act). */
 struct rounding {
-    int act;                /* index in the notes */
-    int bits;               /* up to 8: BYTES; else floats */
-    double unit;            /* T / R */
+    int act;     /* index in the notes */
+    int bits;    /* up to 8: BYTES; else floats */
+    double unit; /* T / R */
     struct qk_i8_quant quant;
     struct qk_round grid;
-    float value[256];       /* of every byte */
+    float value[256]; /* of every byte */
 };
 
 struct value {
@@ -56,13 +56,13 @@ struct value {
     int input, output;             /* port number of the model; -1 */
     bool kept;                     /* a watch sees it: it is made, nothing fuses across it */
     enum layout layout;
-    int converted[N_LAYOUTS]; /* value that holds the same in another layout; -1 */
+    int converted[N_LAYOUTS];        /* value that holds the same in another layout; -1 */
     const struct rounding *rounding; /* it holds multiples of `unit`; NULL */
     int before;                      /* value that was rounded to it */
     int64_t inner;                   /* BYTES: length of its rows; 0: an image */
     bool narrow;                     /* BYTES: pixels of 4 bytes, not of multiples of 16 */
-    int alias;        /* value whose memory this one is (same bytes); -1 */
-    int part_of;      /* concatenation it is a part of, from `part_block` on; -1 */
+    int alias;                       /* value whose memory this one is (same bytes); -1 */
+    int part_of;                     /* concatenation it is a part of, from `part_block` on; -1 */
     int part_block;
     const int32_t *lanes; /* [blocks] real channels per block; NULL: full but the last */
     /* images; strides in floats, of BYTES in bytes */
