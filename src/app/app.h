@@ -98,6 +98,11 @@ enum qs_err qs_app_execute(struct qs_ctx *cx, const struct qs_opened *o,
                            struct qs_executed *done) QS_MUST_CHECK;
 void qs_executed_release(struct qs_executed *done);
 
+/* The model as an engine can run it: integer weights (method dynamic) are FP32 again. It shares
+ * all else; drop it with qs_model_unref. */
+enum qs_err qs_app_runnable(struct qs_ctx *cx, const struct qs_opened *o,
+                            struct qs_model **out) QS_MUST_CHECK;
+
 enum { QS_EVAL_BATCH_MOST = 256 };
 struct qs_evaluate_options {
     const char *data;        /* a data file, see qslim-data(5) */

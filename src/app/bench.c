@@ -194,7 +194,7 @@ static enum qs_err
 make_engine(struct qs_ctx *cx, struct bench *b, int precision)
 {
     const struct qs_engine_options how = {0};
-    const enum qs_err err = qs_app_runnable(cx, b->o, precision, &b->runnable);
+    const enum qs_err err = qs_runnable_init(cx, &b->runnable, b->o, precision);
     return err ? err : qs_runnable_engine(cx, &b->runnable, &how, &b->engine);
 }
 

@@ -13,7 +13,6 @@
 #include "base/str.h"
 #include "data/eval.h"
 
-
 struct evaluation {
     const struct qs_evaluate_options *opt;
     struct qs_dataset *data;
@@ -22,7 +21,7 @@ struct evaluation {
     struct qs_sample *pending[QS_RUNNER_BATCH_MOST];
     int n_pending;
     struct qs_str predictions;
-    double seconds;  /* of running models and reading samples */
+    double seconds; /* of running models and reading samples */
 };
 
 static double
@@ -172,9 +171,8 @@ prepare(struct qs_ctx *cx, struct evaluation *ev, const struct qs_opened *o,
         const struct qs_opened *reference)
 {
     const struct qs_dataset_options how = {ev->opt->samples, ev->opt->max_pixels};
-    struct qs_runner_options run = {.engine.exact = ev->opt->exact,
-                                    .precision = ev->opt->precision,
-                                    .batch = ev->opt->batch};
+    struct qs_runner_options run = {
+        .engine.exact = ev->opt->exact, .precision = ev->opt->precision, .batch = ev->opt->batch};
     enum qs_err err = qs_dataset_open(cx, ev->opt->data, &how, &ev->data);
     if (!err)
         err = qs_eval_init(cx, &ev->eval, ev->data, ev->opt->metrics, reference != NULL);

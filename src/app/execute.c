@@ -245,7 +245,7 @@ run_model(struct qs_ctx *cx, struct output *out, const struct inputs *in)
     const struct qs_engine_options how = {.exact = out->opt->exact || out->opt->all};
     struct qs_engine *e = NULL;
     struct qs_runnable r;
-    enum qs_err err = qs_app_runnable(cx, out->o, out->opt->precision, &r);
+    enum qs_err err = qs_runnable_init(cx, &r, out->o, out->opt->precision);
     if (!err)
         err = qs_runnable_engine(cx, &r, &how, &e);
     if (!err)

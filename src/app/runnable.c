@@ -18,17 +18,32 @@ take_apart(struct qs_ctx *cx, const struct qs_opened *o, struct qs_runnable *out
 }
 
 enum qs_err
-qs_app_runnable(struct qs_ctx *cx, const struct qs_opened *o, int precision,
-                struct qs_runnable *out)
+qs_app_runnable(struct qs_ctx *cx, const struct qs_opened *o, struct qs_model **out)
 {
     int n = 0;
-    *out = (struct qs_runnable){.integer = precision == QS_PRECISION_INT8};
-    const enum qs_err err = qs_app_need_params(cx, o);
+    *out = NULL;
+    enum qs_err err = qs_app_need_params(cx, o);
     if (err)
         return err;
+    struct qs_model *m = qs_model_clone(o->model);
+    err = qs_dequant_weights(cx, m, o->layers, &n);
+    if (err)
+        qs_model_unref(m);
+    else
+        *out = m;
+    return err;
+}
+
+enum qs_err
+qs_runnable_init(struct qs_ctx *cx, struct qs_runnable *out, const struct qs_opened *o,
+                 int precision)
+{
+    *out = (struct qs_runnable){.integer = precision == QS_PRECISION_INT8};
+    const enum qs_err err = qs_app_need_params(cx, o);
+    if (err || !out->integer)
+        return err ? err : qs_app_runnable(cx, o, &out->model);
     out->model = qs_model_clone(o->model);
-    return out->integer ? take_apart(cx, o, out)
-                        : qs_dequant_weights(cx, out->model, o->layers, &n);
+    return take_apart(cx, o, out);
 }
 
 void

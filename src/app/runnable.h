@@ -13,11 +13,10 @@ struct qs_runnable {
     bool integer;
 };
 
-/* QS_PRECISION_FP32: integer weights (method dynamic) are FP32 again, other quantization stays in
- * the program. QS_PRECISION_INT8: the float graph and its notes; QS_ERR_USAGE when nothing is
- * quantized. Released by the caller in any case. */
-enum qs_err qs_app_runnable(struct qs_ctx *cx, const struct qs_opened *o, int precision,
-                            struct qs_runnable *out) QS_MUST_CHECK;
+/* QS_PRECISION_FP32: as qs_app_runnable gives it. QS_PRECISION_INT8: the float graph and its notes;
+ * QS_ERR_USAGE when nothing is quantized. Released by the caller in any case. */
+enum qs_err qs_runnable_init(struct qs_ctx *cx, struct qs_runnable *out, const struct qs_opened *o,
+                             int precision) QS_MUST_CHECK;
 void qs_runnable_release(struct qs_runnable *r);
 /* An engine for it; `how` but for the notes. `r` must live as long. */
 enum qs_err qs_runnable_engine(struct qs_ctx *cx, const struct qs_runnable *r,

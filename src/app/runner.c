@@ -43,7 +43,7 @@ qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_runn
               struct qs_runner **out)
 {
     struct qs_runner *r = qs_xcalloc(1, sizeof(*r));
-    enum qs_err err = qs_app_runnable(cx, o, opt->precision, &r->runnable);
+    enum qs_err err = qs_runnable_init(cx, &r->runnable, o, opt->precision);
     r->o = o;
     qs_inputs_init(&r->in, o);
     r->batch = is_open(r) ? opt->batch : 1;

@@ -119,7 +119,8 @@ make_plan(struct qs_ctx *cx, struct qs_engine *e, struct plan *p, const struct q
 {
     if (!e->room)
         e->room = qs_room_new(cx->threads);
-    const struct qs_fast_options opt = {.packs = e->packs, .room = e->room, .keep = e->keep, .notes = e->notes};
+    const struct qs_fast_options opt = {
+        .packs = e->packs, .room = e->room, .keep = e->keep, .notes = e->notes};
     struct qs_fast *fast;
     const enum qs_err err = qs_fast_new(cx, e->m, in, e->n_in, &opt, &fast);
     if (err)

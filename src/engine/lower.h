@@ -109,7 +109,6 @@ struct step {
     /* ICONV, IDEPTHWISE, IDENSE, ITRANSPOSED */
     const struct qs_quant_weight *integers;
     struct qk_i8_args i8;
-    struct i8_weights *i8_weights;
     /* BINARY */
     enum qk_binary op;
     bool swapped; /* more op x */
@@ -260,7 +259,10 @@ enum qs_err qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struc
                          const void *w, float **out) QS_MUST_CHECK;
 int64_t qs_fast_packed(const struct qs_fast *f, const struct step *s); /* floats */
 /* fast_i8.c */
-enum qs_err qs_i8_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
+void qs_i8_prepare(struct qs_fast *f, struct step *s);
+void qs_i8_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key);
+void qs_i8_take_pack(struct step *s, const struct qs_pack *pack);
+enum qs_err qs_i8_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 void qs_i8_pool(struct qs_fast *f, const struct step *s);
 /* Writes BYTES as floats, plain or blocked. */
 void qs_i8_to_floats(struct qs_fast *f, const struct value *x, const struct value *y);
