@@ -65,12 +65,19 @@ enum qs_err qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o,
                             const struct qs_plan *plan, const struct qs_quantize_options *opt,
                             struct qs_run *run) QS_MUST_CHECK;
 
+/* Arithmetic that a model runs in. INT8: layers with integer weights (up to 8 bits) whose inputs
+ * the program rounds compute in integers, the rest in FP32; needs a quantized model and the fast
+ * engine. */
+enum qs_precision { QS_PRECISION_FP32, QS_PRECISION_INT8 };
+extern const char *const qs_precision_names[]; /* NULL-terminated */
+
 struct qs_execute_options {
     const struct qs_strv *inputs; /* "NAME=FILE.npy", or "FILE.npy" of the only input */
     const char *output;           /* folder for <name>.npy, '/' in a name written as '|' */
     bool all;                     /* also what every node of the main block makes: exactly */
     bool exact;                   /* never in the fast engine */
     bool force;
+    int precision; /* enum qs_precision */
 };
 struct qs_executed_tensor {
     char *name, *file;
@@ -105,6 +112,7 @@ struct qs_evaluate_options {
     const char *predictions; /* file for what is predicted, a line of JSON per sample; NULL: none */
     int batch;               /* most samples run at once; 0: as many as pay */
     bool exact;              /* never in the fast engine */
+    int precision;           /* enum qs_precision, of the model; a reference runs in FP32 */
     bool force;
     bool no_store;
     const char *db; /* path of the store; NULL: default */
@@ -135,10 +143,12 @@ bool qs_app_metric_look(const char *name, struct qs_metric_look *out); /* false:
 struct qs_bench_options {
     const struct qs_strv *shapes; /* "NAME=1,3,224,224", or "1,3,224,224" of the only input */
     double seconds;               /* to measure */
+    int precision;                /* enum qs_precision */
 };
 struct qs_bench_op {
     char *op_type, *name;
-    double ms; /* shortest */
+    bool integer; /* it multiplies integers */
+    double ms;    /* shortest */
 };
 struct qs_benched {
     double ms_min, ms_median;

@@ -6,9 +6,9 @@
 #include <time.h>
 
 #include "app/app.h"
+#include "app/runnable.h"
 #include "base/i18n.h"
 #include "base/mem.h"
-#include "engine/engine.h"
 #include "kernels/cpu.h"
 #include "model/shape.h"
 
@@ -20,7 +20,7 @@ struct bench {
     struct qs_value *in;
     struct qs_buf **buf;
     int n_in;
-    struct qs_model *model; /* runnable form */
+    struct qs_runnable runnable;
     struct qs_engine *engine;
     double *ms; /* of each run */
     int cap, n_op_cap;
@@ -107,14 +107,17 @@ op_at(struct bench *b, int i, const char *type, const char *name)
         b->n_op_cap = b->n_op_cap ? 2 * b->n_op_cap : 64;
         d->op = qs_xrealloc(d->op, (size_t)b->n_op_cap * sizeof(*d->op));
     }
-    d->op[d->n_op] = (struct qs_bench_op){qs_xstrdup(type), qs_xstrdup(name), (double)INFINITY};
+    d->op[d->n_op] = (struct qs_bench_op){
+        .op_type = qs_xstrdup(type), .name = qs_xstrdup(name), .ms = (double)INFINITY};
     return &d->op[d->n_op++];
 }
 
 static void
-note_time(struct bench *b, int i, const char *type, const char *name, double ms)
+note_time(struct bench *b, int i, const struct qs_fast_step *s)
 {
-    struct qs_bench_op *op = op_at(b, i, type, name);
+    struct qs_bench_op *op = op_at(b, i, s->op_type, s->name);
+    const double ms = 1e3 * s->seconds;
+    op->integer = s->integer;
     op->ms = ms < op->ms ? ms : op->ms;
 }
 
@@ -124,8 +127,11 @@ see_exact(struct qs_ctx *cx, void *arg, int32_t node, int32_t var, const struct 
     struct bench *b = arg;
     const double now = ms_now();
     const struct qs_model *m = b->o->model;
+    const struct qs_fast_step step = {.op_type = m->block[0].node[node].type,
+                                      .name = m->var[var].name,
+                                      .seconds = 1e-3 * (now - b->last)};
     (void)cx, (void)v;
-    note_time(b, b->op++, m->block[0].node[node].type, m->var[var].name, now - b->last);
+    note_time(b, b->op++, &step);
     b->last = ms_now();
     return QS_OK;
 }
@@ -145,7 +151,7 @@ note_steps(struct bench *b)
     const struct qs_fast *fast = qs_engine_fast(b->engine);
     for (int i = 0; fast && i < qs_fast_n_steps(fast); i++) {
         const struct qs_fast_step s = qs_fast_step(fast, i);
-        note_time(b, i, s.op_type, s.name, 1e3 * s.seconds);
+        note_time(b, i, &s);
     }
 }
 
@@ -185,11 +191,11 @@ measure(struct qs_ctx *cx, struct bench *b, double seconds)
 }
 
 static enum qs_err
-make_engine(struct qs_ctx *cx, struct bench *b)
+make_engine(struct qs_ctx *cx, struct bench *b, int precision)
 {
     const struct qs_engine_options how = {0};
-    enum qs_err err = qs_app_runnable(cx, b->o, &b->model);
-    return err ? err : qs_engine_new(cx, b->model, &how, &b->engine);
+    const enum qs_err err = qs_runnable_init(cx, &b->runnable, b->o, precision);
+    return err ? err : qs_runnable_engine(cx, &b->runnable, &how, &b->engine);
 }
 
 static void
@@ -218,13 +224,13 @@ qs_app_bench(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_bench
     b.buf = qs_xcalloc((size_t)b.n_in + 1, sizeof(struct qs_buf *));
     err = make_inputs(cx, &b, opt);
     if (!err)
-        err = make_engine(cx, &b);
+        err = make_engine(cx, &b, opt->precision);
     if (!err)
         err = measure(cx, &b, opt->seconds);
     if (!err)
         describe(cx, &b);
     qs_engine_free(b.engine);
-    qs_model_unref(b.model);
+    qs_runnable_release(&b.runnable);
     for (int i = 0; i < b.n_in; i++)
         qs_buf_unref(b.buf[i]);
     free(b.in);

@@ -128,6 +128,8 @@ note_choices(const struct evaluation *ev, const struct qs_opened *reference, str
                   (long long)ev->data->n);
     if (reference)
         qs_str_printf(&text, "# reference = %s\n", reference->path);
+    if (ev->opt->precision != QS_PRECISION_FP32)
+        qs_str_printf(&text, "# precision = %s\n", qs_precision_names[ev->opt->precision]);
     if (ev->opt->metrics)
         qs_str_printf(&text, "# metric = %s\n", ev->opt->metrics);
     free(data);
@@ -155,12 +157,14 @@ prepare(struct qs_ctx *cx, struct evaluation *ev, const struct qs_opened *o,
         const struct qs_opened *reference)
 {
     const struct qs_dataset_options how = {ev->opt->samples, ev->opt->max_pixels};
-    const struct qs_runner_options run = {.engine.exact = ev->opt->exact, .batch = ev->opt->batch};
+    struct qs_runner_options run = {
+        .engine.exact = ev->opt->exact, .precision = ev->opt->precision, .batch = ev->opt->batch};
     enum qs_err err = qs_dataset_open(cx, ev->opt->data, &how, &ev->data);
     if (!err)
         err = qs_eval_init(cx, &ev->eval, ev->data, ev->opt->metrics, reference != NULL);
     if (!err)
         err = qs_crew_new(cx, o, &run, &ev->model);
+    run.precision = QS_PRECISION_FP32;
     if (!err && reference && qs_eval_needs_reference(&ev->eval))
         err = qs_crew_new(cx, reference, &run, &ev->reference);
     if (!err && ev->opt->predictions)

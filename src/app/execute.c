@@ -7,10 +7,10 @@
 #include <time.h>
 
 #include "app/app.h"
+#include "app/runnable.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "engine/engine.h"
 #include "io/npy.h"
 
 struct inputs {
@@ -244,14 +244,14 @@ run_model(struct qs_ctx *cx, struct output *out, const struct inputs *in)
 {
     const struct qs_engine_options how = {.exact = out->opt->exact || out->opt->all};
     struct qs_engine *e = NULL;
-    struct qs_model *m = NULL;
-    enum qs_err err = qs_app_runnable(cx, out->o, &m);
+    struct qs_runnable r;
+    enum qs_err err = qs_runnable_init(cx, &r, out->o, out->opt->precision);
     if (!err)
-        err = qs_engine_new(cx, m, &how, &e);
+        err = qs_runnable_engine(cx, &r, &how, &e);
     if (!err)
         err = run_engine(cx, out, in, e);
     qs_engine_free(e);
-    qs_model_unref(m);
+    qs_runnable_release(&r);
     return err;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/inputs.h"
+#include "app/runnable.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "data/preprocess.h"
@@ -15,7 +16,8 @@ enum { BATCH_PAYS = 8, ELEMENTS_PAY = 32 << 10 /* of the input of a batch */ };
 
 struct qs_runner {
     const struct qs_opened *o;
-    struct qs_model *model; /* runnable form */
+    struct qs_runnable own;
+    const struct qs_runnable *runnable; /* its own, or that of the one it is like */
     struct qs_engine *engine;
     struct qs_inputs in;
     int batch;  /* 1: one sample at a time; 0: as many as pay */
@@ -44,10 +46,9 @@ qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_runn
 {
     struct qs_runner *r = qs_xcalloc(1, sizeof(*r));
     enum qs_err err = QS_OK;
-    if (opt->like)
-        r->model = qs_model_ref(opt->like->model);
-    else
-        err = qs_app_runnable(cx, o, &r->model);
+    r->runnable = opt->like ? opt->like->runnable : &r->own;
+    if (!opt->like)
+        err = qs_runnable_init(cx, &r->own, o, opt->precision);
     r->o = o;
     qs_inputs_init(&r->in, o);
     r->batch = is_open(r) ? opt->batch : 1;
@@ -60,7 +61,7 @@ qs_runner_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_runn
         how.like = opt->like->engine;
     }
     if (!err)
-        err = qs_engine_new(cx, r->model, &how, &r->engine);
+        err = qs_runnable_engine(cx, r->runnable, &how, &r->engine);
     if (err)
         qs_runner_free(r);
     else
@@ -84,7 +85,7 @@ qs_runner_free(struct qs_runner *r)
         return;
     qs_inputs_release(&r->in);
     qs_engine_free(r->engine);
-    qs_model_unref(r->model);
+    qs_runnable_release(&r->own);
     drop_kept(r);
     free(r);
 }

@@ -18,8 +18,9 @@ enum { QS_RUNNER_BATCH_MOST = QS_EVAL_BATCH_MOST };
 
 struct qs_runner_options {
     struct qs_engine_options engine;
-    const struct qs_runner *like; /* of the same model: shares it and its packed weights, whatever
-                                     lives longer; NULL */
+    const struct qs_runner *like; /* of the same model, living longer: shares the model and its
+                                     packed weights; NULL */
+    int precision;                /* enum qs_precision */
     int batch; /* most samples at once, up to QS_RUNNER_BATCH_MOST; 0: as many as pay */
 };
 

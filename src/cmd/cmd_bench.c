@@ -14,13 +14,11 @@ struct options {
     bool per_op;
 };
 
-static const char *const precisions[] = {"fp32", NULL};
-
 static const struct qs_opt opts[] = {
     {"shape", 0, QS_OPT_LIST, offsetof(struct options, shape), 0, 0, NULL, NULL, "[NAME=]DIMS",
      N_("shape of an input, \"x=1,3,224,224\"; repeatable")},
-    {"precision", 0, QS_OPT_CHOICE, offsetof(struct options, precision), 0, 0, precisions, "fp32",
-     "PRECISION", N_("arithmetic to run in")},
+    {"precision", 0, QS_OPT_CHOICE, offsetof(struct options, precision), 0, 0, qs_precision_names,
+     "fp32", "PRECISION", N_("arithmetic to run in")},
     {"seconds", 0, QS_OPT_FLOAT, offsetof(struct options, seconds), 0, 3600, NULL, "3", "SECONDS",
      N_("how long to measure")},
     {"per-op", 0, QS_OPT_FLAG, offsetof(struct options, per_op), 0, 0, NULL, NULL, NULL,
@@ -29,32 +27,40 @@ static const struct qs_opt opts[] = {
      N_("the combined parameter file, when it is elsewhere")},
 };
 
+static const char *
+precision_of(const struct qs_bench_op *op)
+{
+    return qs_precision_names[op->integer ? QS_PRECISION_INT8 : QS_PRECISION_FP32];
+}
+
 static enum qs_err
 print_json(struct qs_ctx *cx, const struct qs_benched *d, const struct options *opt)
 {
     json_t *ops = json_array();
     for (int i = 0; opt->per_op && i < d->n_op; i++)
         json_array_append_new(
-            ops, json_pack("{s:o,s:o,s:o}", "op_type", qs_json_text(d->op[i].op_type), "name",
-                           qs_json_text(d->op[i].name), "ms", qs_json_real(d->op[i].ms)));
+            ops, json_pack("{s:o,s:o,s:s,s:o}", "op_type", qs_json_text(d->op[i].op_type), "name",
+                           qs_json_text(d->op[i].name), "precision", precision_of(&d->op[i]), "ms",
+                           qs_json_real(d->op[i].ms)));
     return qs_print_json(cx,
                          json_pack("{s:o,s:o,s:i,s:i,s:s,s:s,s:s,s:I,s:I,s:o}", "ms_min",
                                    qs_json_real(d->ms_min), "ms_median", qs_json_real(d->ms_median),
                                    "runs", d->runs, "threads", d->threads, "isa", d->isa,
-                                   "precision", precisions[opt->precision], "engine", d->engine,
-                                   "param_bytes", (json_int_t)d->param_bytes, "peak_bytes",
-                                   (json_int_t)d->peak_bytes, "ops", ops));
+                                   "precision", qs_precision_names[opt->precision], "engine",
+                                   d->engine, "param_bytes", (json_int_t)d->param_bytes,
+                                   "peak_bytes", (json_int_t)d->peak_bytes, "ops", ops));
 }
 
 static void
 print_ops(const struct qs_benched *d)
 {
-    const char *const title[] = {_("ms"), _("op"), _("name")};
-    static const enum qs_align align[] = {QS_RIGHT, QS_LEFT, QS_LEFT};
-    struct qs_table *table = qs_table_new(3, title, align);
+    const char *const title[] = {_("ms"), _("op"), _("precision"), _("name")};
+    static const enum qs_align align[] = {QS_RIGHT, QS_LEFT, QS_LEFT, QS_LEFT};
+    struct qs_table *table = qs_table_new(4, title, align);
     for (int i = 0; i < d->n_op; i++) {
         qs_table_cell(table, "%.4f", d->op[i].ms);
         qs_table_cell(table, "%s", d->op[i].op_type);
+        qs_table_cell(table, "%s", precision_of(&d->op[i]));
         qs_table_cell(table, "%s", d->op[i].name);
     }
     qs_table_print(table, stdout, false);
@@ -73,7 +79,8 @@ static enum qs_err
 run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char **arg, int n_arg)
 {
     const struct options *opt = options;
-    const struct qs_bench_options how = {.shapes = &opt->shape, .seconds = opt->seconds};
+    const struct qs_bench_options how = {
+        .shapes = &opt->shape, .seconds = opt->seconds, .precision = opt->precision};
     struct qs_opened *o = NULL;
     struct qs_benched done;
     (void)n_arg;

@@ -16,9 +16,6 @@ struct options {
     bool exact, no_store, force;
 };
 
-/* The integer engine gets its row when it is there. */
-static const char *const precisions[] = {"fp32", NULL};
-
 static const struct qs_opt opts[] = {
     {"data", 'd', QS_OPT_TEXT, offsetof(struct options, data), 0, 0, NULL, NULL, "FILE",
      N_("the data file: samples and labels")},
@@ -28,8 +25,8 @@ static const struct qs_opt opts[] = {
      N_("only these metrics")},
     {"reference", 'r', QS_OPT_TEXT, offsetof(struct options, reference), 0, 0, NULL, NULL, "MODEL",
      N_("compare the outputs with those of this model, too")},
-    {"precision", 0, QS_OPT_CHOICE, offsetof(struct options, precision), 0, 0, precisions, "fp32",
-     "P", N_("the engine that runs the model")},
+    {"precision", 0, QS_OPT_CHOICE, offsetof(struct options, precision), 0, 0, qs_precision_names,
+     "fp32", "PRECISION", N_("arithmetic to run in")},
     {"batch", 0, QS_OPT_INT, offsetof(struct options, batch), 0, QS_EVAL_BATCH_MOST, NULL, "0", "N",
      N_("put up to N samples together; 0: as many as pay")},
     {"exact", 0, QS_OPT_FLAG, offsetof(struct options, exact), 0, 0, NULL, NULL, NULL,
@@ -126,6 +123,7 @@ evaluate(struct qs_ctx *cx, const struct qs_common *common, const struct options
         .max_pixels = opt->max_pixels,
         .batch = opt->batch,
         .exact = opt->exact,
+        .precision = opt->precision,
         .predictions = opt->predictions,
         .force = opt->force,
         .no_store = opt->no_store,
@@ -151,6 +149,8 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
     (void)n_arg;
     if (!opt->data)
         return qs_fail(cx, QS_ERR_USAGE, _("eval needs --data FILE"));
+    if (opt->precision == QS_PRECISION_INT8 && opt->exact)
+        return qs_fail(cx, QS_ERR_USAGE, _("--exact computes in fp32 only"));
     enum qs_err err = qs_app_open(cx, arg[0], opt->params, NULL, &o);
     if (!err && opt->reference)
         err = qs_app_open(cx, opt->reference, opt->reference_params, NULL, &reference);

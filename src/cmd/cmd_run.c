@@ -9,6 +9,7 @@
 struct options {
     char *params, *output;
     struct qs_strv input;
+    int precision;
     bool all, exact, force;
 };
 
@@ -17,6 +18,8 @@ static const struct qs_opt opts[] = {
      N_("an .npy file for an input; repeatable")},
     {"output", 'o', QS_OPT_TEXT, offsetof(struct options, output), 0, 0, NULL, NULL, "DIR",
      N_("folder for one .npy file per output")},
+    {"precision", 0, QS_OPT_CHOICE, offsetof(struct options, precision), 0, 0, qs_precision_names,
+     "fp32", "PRECISION", N_("arithmetic to run in")},
     {"all", 0, QS_OPT_FLAG, offsetof(struct options, all), 0, 0, NULL, NULL, NULL,
      N_("write every intermediate tensor, too")},
     {"exact", 0, QS_OPT_FLAG, offsetof(struct options, exact), 0, 0, NULL, NULL, NULL,
@@ -71,6 +74,7 @@ execute(struct qs_ctx *cx, const struct qs_common *common, const struct options 
         .all = opt->all,
         .exact = opt->exact,
         .force = opt->force,
+        .precision = opt->precision,
     };
     struct qs_executed done;
     enum qs_err err = qs_app_execute(cx, o, &how, &done);
@@ -92,6 +96,8 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
     (void)n_arg;
     if (!opt->output)
         return qs_fail(cx, QS_ERR_USAGE, _("no output folder: give --output DIR"));
+    if (opt->precision == QS_PRECISION_INT8 && (opt->exact || opt->all))
+        return qs_fail(cx, QS_ERR_USAGE, _("--exact and --all compute in fp32 only"));
     enum qs_err err = qs_app_open(cx, arg[0], opt->params, NULL, &o);
     if (err)
         return err;

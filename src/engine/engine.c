@@ -20,6 +20,7 @@ struct plan {
 struct qs_engine {
     const struct qs_model *m;
     bool *keep; /* NULL: none */
+    const struct qs_static_notes *notes;
     bool only_exact;
     int32_t *in_var; /* [n_in] */
     int n_in;
@@ -42,6 +43,7 @@ qs_engine_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_engin
     e->m = m;
     e->only_exact = opt->exact;
     e->packs = opt->like ? qs_packs_ref(opt->like->packs) : qs_packs_new();
+    e->notes = opt->notes;
     e->n_in = qs_model_inputs(m, NULL, 0);
     e->in_var = qs_xcalloc((size_t)e->n_in + 1, sizeof(*e->in_var));
     qs_model_inputs(m, e->in_var, e->n_in);
@@ -117,7 +119,8 @@ make_plan(struct qs_ctx *cx, struct qs_engine *e, struct plan *p, const struct q
 {
     if (!e->room)
         e->room = qs_room_new(cx->threads);
-    const struct qs_fast_options opt = {.packs = e->packs, .room = e->room, .keep = e->keep};
+    const struct qs_fast_options opt = {
+        .packs = e->packs, .room = e->room, .keep = e->keep, .notes = e->notes};
     struct qs_fast *fast;
     const enum qs_err err = qs_fast_new(cx, e->m, in, e->n_in, &opt, &fast);
     if (err)
@@ -213,9 +216,13 @@ qs_engine_run(struct qs_ctx *cx, struct qs_engine *e, const struct qs_value *in,
     enum qs_err err = qs_check_inputs(cx, e->m, in, n);
     if (err)
         return err;
+    if (e->notes && (e->only_exact || has_rows(in, n)))
+        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("only the fast engine computes in integers"));
     if (e->only_exact || has_rows(in, n))
         return run_exact(cx, e, in, watch);
     err = run_fast(cx, e, in, watch);
+    if (e->notes)
+        return err;
     /* shapes that do not fit: the exact engine says where, or knows more of them */
     if (!err || err == QS_ERR_MEMORY || err == QS_ERR_CANCELLED)
         return err;

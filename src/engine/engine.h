@@ -17,8 +17,10 @@
 struct qs_engine;
 
 struct qs_engine_options {
-    bool exact;   /* never the fast engine */
-    bool integer; /* layers with integer weights or Q/DQ in integers; else in FP32 */
+    bool exact;                          /* never the fast engine */
+    const struct qs_static_notes *notes; /* of the model, a float graph (fast.h): what is rounded,
+                         and in integers; NULL: all in FP32. They must live as long as the engine,
+                         which then is the fast one: the exact one does not know them. */
     const struct qs_engine *like; /* of the same model: packed weights are shared with it, whatever
                                      lives longer. Each may run in a thread of its own. NULL */
     const bool *keep; /* [n_var] variables that a watch wants to see, inputs of the model among

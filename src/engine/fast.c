@@ -332,7 +332,19 @@ static bool
 has_weights(const struct step *s)
 {
     return s->kind == STEP_CONV || s->kind == STEP_DEPTHWISE || s->kind == STEP_TRANSPOSED ||
-           s->kind == STEP_DENSE;
+           s->kind == STEP_DENSE || is_integer(s);
+}
+
+static void
+prepare_step(struct qs_fast *f, struct step *s, struct qs_pack_key *key)
+{
+    if (is_integer(s)) {
+        qs_i8_prepare(f, s);
+        qs_i8_key(f, s, key);
+    } else {
+        qs_fast_prepare_conv(f, s);
+        qs_fast_key(f, s, key);
+    }
 }
 
 struct packing {
@@ -353,10 +365,11 @@ find_packs(struct qs_fast *f, struct packing *p)
         struct qs_pack_key key;
         if (!has_weights(s))
             continue;
-        qs_fast_prepare_conv(f, s);
-        qs_fast_key(f, s, &key);
+        prepare_step(f, s, &key);
         const struct qs_pack *pack = qs_packs_find(f->packs, &key);
-        if (pack) {
+        if (pack && is_integer(s)) {
+            qs_i8_take_pack(s, pack);
+        } else if (pack) {
             qs_fast_take_pack(s, pack);
         } else {
             p->floats += s->packed_floats;
@@ -369,7 +382,8 @@ static enum qs_err
 make_pack(struct qs_ctx *cx, void *arg, int64_t i)
 {
     const struct packing *p = arg;
-    return qs_fast_make_pack(cx, p->f, &p->f->step[p->step[i]]);
+    struct step *s = &p->f->step[p->step[i]];
+    return is_integer(s) ? qs_i8_make_pack(cx, p->f, s) : qs_fast_make_pack(cx, p->f, s);
 }
 
 static enum qs_err
@@ -379,9 +393,7 @@ make_params(struct qs_ctx *cx, struct qs_fast *f, struct packing *p)
     for (int i = 0; i < f->n_step && !err; i++) {
         struct step *s = &f->step[i];
         f->param_floats += s->pack ? s->pack->floats : 0;
-        err = is_integer(s)         ? qs_i8_prepare(cx, f, s)
-              : s->kind == STEP_RNN ? qs_rnn_prepare(cx, f, s)
-                                    : load_params(cx, f, s);
+        err = s->kind == STEP_RNN ? qs_rnn_prepare(cx, f, s) : load_params(cx, f, s);
     }
     return err ? err : qs_keep_prepare(cx, f);
 }
@@ -590,7 +602,10 @@ qs_fast_step(const struct qs_fast *f, int i)
     const struct step *s = &f->step[i];
     const int y = s->y >= 0 ? s->y : s->q >= 0 ? s->q : s->n_out > 0 ? s->out[0] : -1;
     const int32_t var = y >= 0 ? f->value[y].var : -1;
-    return (struct qs_fast_step){.op_type = s->node ? s->node->type : "layout",
+    return (struct qs_fast_step){.op_type = s->kind == STEP_ROUND ? "round"
+                                            : s->node             ? s->node->type
+                                                                  : "layout",
+                                 .integer = is_integer(s),
                                  .name = var >= 0 ? f->m->var[var].name : "",
                                  .how = s->winograd ? "WINOGRAD" : how[s->kind],
                                  .seconds = s->seconds};
@@ -599,6 +614,9 @@ qs_fast_step(const struct qs_fast *f, int i)
 const char *
 qs_fast_isa(const struct qs_fast *f)
 {
+    for (int i = 0; i < f->n_step; i++)
+        if (is_integer(&f->step[i]))
+            return f->ki->isa;
     return f->k->isa;
 }
 

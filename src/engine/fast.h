@@ -61,15 +61,17 @@ const struct qs_value *qs_fast_out(const struct qs_fast *f, int i);
 
 /* Steps in order, with the time of the last run. */
 struct qs_fast_step {
-    const char *op_type; /* of the operator it begins with; "layout" for a conversion */
+    const char *op_type; /* of the operator it begins with; "layout" for a conversion, "round" for
+                            a rounding that no operator took in */
     const char *name;    /* of the variable it makes */
     const char *how;     /* kind of step; "forward" for what is not lowered */
+    bool integer;        /* it multiplies integers */
     double seconds;
 };
 int qs_fast_n_steps(const struct qs_fast *f);
 struct qs_fast_step qs_fast_step(const struct qs_fast *f, int i);
 
-const char *qs_fast_isa(const struct qs_fast *f);
+const char *qs_fast_isa(const struct qs_fast *f);      /* of the integers, if there are any */
 int64_t qs_fast_param_bytes(const struct qs_fast *f);  /* packed weights */
 int64_t qs_fast_tensor_bytes(const struct qs_fast *f); /* all tensors of a run in their memory */
 

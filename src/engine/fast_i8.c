@@ -10,21 +10,14 @@
 #include "engine/lower.h"
 
 enum {
-    UNIT = 4,                 /* blocks of output channels that are not split */
-    CHUNK_BYTES = 192 << 10,  /* of input that stays in the cache while all weights pass over it */
-    GROUP_BYTES = 256 << 10,  /* of weights that stay while all images pass over them */
-    PARTS = 4,                /* per thread: they finish at about the same time */
-    ROUND_BYTES = 16 << 10,   /* that are worth another part */
+    UNIT = 4,                /* blocks of output channels that are not split */
+    CHUNK_BYTES = 192 << 10, /* of input that stays in the cache while all weights pass over it */
+    GROUP_BYTES = 256 << 10, /* of weights that stay while all images pass over them */
+    PARTS = 4,               /* per thread: they finish at about the same time */
+    ROUND_BYTES = 16 << 10,  /* that are worth another part */
 };
 #define WORTH_SHARING (INT64_C(1) << 18) /* multiply-accumulates; of a depthwise convolution: */
 #define WORTH_SHARING_DEPTHWISE (INT64_C(1) << 16)
-
-struct i8_weights {
-    int8_t *w;
-    int64_t one; /* of a tap of a transposed convolution */
-    int32_t *start;
-    float *scale, *bias;
-};
 
 static const uint8_t *
 bytes_of(const struct value *v)
@@ -38,23 +31,45 @@ ceil_div(int64_t a, int64_t b)
     return (int)((a + b - 1) / b);
 }
 
-/* ---- weights ---- */
+/* ---- weights ----
+ *
+ * A pack is the weights, and beside them scale, bias and start of every channel (kernels/conv_i8.h)
+ * one after the other. */
+
+static int64_t
+padded(const struct step *s)
+{
+    return (int64_t)s->i8.oc_blocks * QK_I8_BLOCK;
+}
+
+/* Convolutions that the step consists of: one for each tap of a transposed one. */
+static int
+taps(const struct step *s)
+{
+    return s->kind == STEP_ITRANSPOSED ? 4 : 1;
+}
+
+static int64_t
+tap_bytes(const struct step *s)
+{
+    return s->kind == STEP_IDEPTHWISE ? padded(s) * s->kh * s->kw
+                                      : qk_i8_packed(s->oc, s->i8.ic, s->i8.kh, s->i8.kw);
+}
 
 static void
 pack_depthwise(const struct step *s, int8_t *out, int32_t *start)
 {
-    const int taps = s->kh * s->kw;
-    const int64_t padded = (int64_t)s->i8.oc_blocks * QK_I8_BLOCK;
+    const int n = s->kh * s->kw;
     const int8_t *w = (const int8_t *)s->integers->q->data;
     for (int64_t c = 0; c < s->oc; c++)
-        for (int t = 0; t < taps; t++) {
-            out[t * padded + c] = w[c * taps + t];
-            start[c] -= QK_I8_ZERO * w[c * taps + t];
+        for (int t = 0; t < n; t++) {
+            out[t * padded(s) + c] = w[c * n + t];
+            start[c] -= QK_I8_ZERO * w[c * n + t];
         }
 }
 
 static void
-pack_dense(const struct step *s, struct i8_weights *p)
+pack_dense(const struct step *s, int8_t *out, int32_t *start)
 {
     struct qk_i8_pack k = {.oc = s->oc,
                            .ic = s->ic,
@@ -70,69 +85,88 @@ pack_dense(const struct step *s, struct i8_weights *p)
         k.w_ic = s->w_transposed ? 1 : s->oc;
         k.w_oc = s->w_transposed ? s->ic : 1;
     }
-    if (s->kind != STEP_ITRANSPOSED) {
-        qk_i8_pack(&k, p->w, p->start);
-        return;
+    if (s->kind == STEP_ITRANSPOSED) {
+        k.w_oc = 4;
+        k.w_ic = s->oc * 4;
     }
-    /* one 1x1 convolution for each of the four taps */
-    k.w_oc = 4;
-    k.w_ic = s->oc * 4;
-    const int64_t padded = (int64_t)s->i8.oc_blocks * QK_I8_BLOCK;
-    for (int t = 0; t < 4; t++, k.w++)
-        qk_i8_pack(&k, p->w + t * p->one, p->start + t * padded);
+    for (int t = 0; t < taps(s); t++, k.w++)
+        qk_i8_pack(&k, out + t * tap_bytes(s), start + t * padded(s));
 }
 
-/* The sum's unit, and what follows it: scale[c] * sum + bias[c]. With a direct output both are in
- * units of that. */
+/* What a sum is multiplied with, and what is added then: scale[oc], bias[oc]. With a direct output
+ * both are in units of that. */
 static void
-fill_scales(const struct qs_fast *f, const struct step *s, struct i8_weights *p)
+set_scales(struct qs_fast *f, struct step *s)
 {
     const struct qs_quant_weight *w = s->integers;
     const double most = (double)((1 << (w->bits - 1)) - 1);
     const double unit = f->value[s->x].rounding->unit;
     const double out = s->i8.direct ? (double)f->value[s->q].rounding->quant.scale : 1;
+    double *scale = qs_arena_alloc(&f->arena, (size_t)s->oc * sizeof(*scale));
+    double *shift = qs_arena_alloc(&f->arena, (size_t)s->oc * sizeof(*shift));
     for (int64_t c = 0; c < s->oc; c++) {
         const double t = (double)(float)w->threshold[w->n_scales == 1 ? 0 : c];
-        p->scale[c] = (float)(unit * (t / most) * s->scale[c] * out);
-        p->bias[c] = (float)(s->shift[c] * out);
+        scale[c] = unit * (t / most) * s->scale[c] * out;
+        shift[c] = s->shift[c] * out;
     }
+    s->scale = scale;
+    s->shift = shift;
 }
 
-static enum qs_err
-pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
+void
+qs_i8_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key)
 {
-    struct qk_i8_args *a = &s->i8;
-    const bool transposed = s->kind == STEP_ITRANSPOSED;
-    const int taps = transposed ? 4 : 1;
-    const int64_t padded = (int64_t)a->oc_blocks * QK_I8_BLOCK;
-    struct i8_weights *p = s->i8_weights = qs_arena_calloc(&f->arena, 1, sizeof(*p));
-    p->one = s->kind == STEP_IDEPTHWISE ? padded * s->kh * s->kw
-                                        : qk_i8_packed(s->oc, a->ic, a->kh, a->kw);
-    const int64_t bytes = taps * p->one, floats = (2 + taps) * padded;
-    float *room = NULL;
-    enum qs_err err = qs_floats_new(cx, (bytes + 3) / 4 + 16, &s->packed);
+    *key = (struct qs_pack_key){
+        .weight = f->value[s->w].param,
+        .form = s->kind << 8 | s->w_transposed << 1,
+        .kh = s->kh,
+        .kw = s->kw,
+        .vector = s->i8.ic,
+        .oc = s->oc,
+        .ic = s->ic,
+        .scale = s->scale,
+        .shift = s->shift,
+        .n_scale = s->oc,
+    };
+}
+
+void
+qs_i8_take_pack(struct step *s, const struct qs_pack *pack)
+{
+    s->pack = pack;
+    s->i8.w = (const int8_t *)pack->packed;
+    s->i8.scale = pack->bias;
+    s->i8.bias = pack->bias + padded(s);
+    s->i8.start = (const int32_t *)(const void *)(pack->bias + 2 * padded(s));
+}
+
+enum qs_err
+qs_i8_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
+{
+    const int64_t channels = (2 + taps(s)) * padded(s);
+    struct qs_pack made = {.floats = s->packed_floats + channels};
+    struct qs_pack_key key;
+    enum qs_err err = qs_floats_new(cx, s->packed_floats, &made.packed);
     if (!err)
-        err = qs_floats_new(cx, floats, &room);
-    if (err)
+        err = qs_floats_new(cx, channels, &made.bias);
+    if (err) {
+        free(made.packed);
         return err;
-    s->bias = room; /* freed with the step */
-    memset(s->packed, 0, (size_t)bytes);
-    memset(room, 0, (size_t)floats * sizeof(*room));
-    s->packed_floats = (bytes + 3) / 4;
-    f->param_floats += s->packed_floats + floats;
-    p->w = (int8_t *)s->packed;
-    p->scale = room;
-    p->bias = room + padded;
-    p->start = (int32_t *)(void *)(room + 2 * padded);
+    }
+    memset(made.packed, 0, (size_t)s->packed_floats * sizeof(float));
+    memset(made.bias, 0, (size_t)channels * sizeof(float));
+    int8_t *w = (int8_t *)made.packed;
+    int32_t *start = (int32_t *)(void *)(made.bias + 2 * padded(s));
     if (s->kind == STEP_IDEPTHWISE)
-        pack_depthwise(s, p->w, p->start);
+        pack_depthwise(s, w, start);
     else
-        pack_dense(s, p);
-    fill_scales(f, s, p);
-    a->w = p->w;
-    a->start = p->start;
-    a->scale = p->scale;
-    a->bias = p->bias;
+        pack_dense(s, w, start);
+    for (int64_t c = 0; c < s->oc; c++) {
+        made.bias[c] = (float)s->scale[c];
+        made.bias[padded(s) + c] = (float)s->shift[c];
+    }
+    qs_i8_key(f, s, &key);
+    qs_i8_take_pack(s, qs_packs_add(f->packs, &key, made));
     return QS_OK;
 }
 
@@ -239,8 +273,7 @@ split(struct qs_fast *f, struct step *s)
     const int units = ceil_div(a->oc_blocks, UNIT), whole = flat ? s->cols : s->rows;
     const int64_t pixels = (int64_t)s->rows * s->cols * s->n_images;
     const int64_t macs = pixels * s->oc * a->kh * a->kw * (depthwise ? 1 : a->ic);
-    const bool share =
-        threads > 1 && macs >= (depthwise ? WORTH_SHARING_DEPTHWISE : WORTH_SHARING);
+    const bool share = threads > 1 && macs >= (depthwise ? WORTH_SHARING_DEPTHWISE : WORTH_SHARING);
     const int want = share ? PARTS * threads : 1, least = flat && !depthwise ? tile : 1;
     const int64_t line = a->ic * (flat ? 1 : (int64_t)s->cols * a->stride_w * a->stride_h);
     int chunks = depthwise ? 1 : ceil_div(whole, at_most(CHUNK_BYTES / line, whole));
@@ -258,8 +291,8 @@ split(struct qs_fast *f, struct step *s)
     s->panels = units;
 }
 
-enum qs_err
-qs_i8_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
+void
+qs_i8_prepare(struct qs_fast *f, struct step *s)
 {
     s->i8 = (struct qk_i8_args){.q = NULL};
     set_shape(f, s);
@@ -268,10 +301,9 @@ qs_i8_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
         set_rows(f, s);
     else
         set_image(f, s);
-    const enum qs_err err = pack(cx, f, s);
-    if (!err)
-        split(f, s);
-    return err;
+    set_scales(f, s);
+    s->packed_floats = (taps(s) * tap_bytes(s) + 3) / 4;
+    split(f, s);
 }
 
 /* ---- running ---- */
@@ -343,12 +375,11 @@ qs_run_IDEPTHWISE(struct qs_fast *f, struct step *s)
 void
 qs_run_ITRANSPOSED(struct qs_fast *f, struct step *s)
 {
-    const struct i8_weights *p = s->i8_weights;
-    const int64_t padded = (int64_t)s->i8.oc_blocks * QK_I8_BLOCK;
-    for (int t = 0; t < 4; t++) {
+    for (int t = 0; t < taps(s); t++) {
+        qs_i8_take_pack(s, s->pack);
         set_pointers(f, s);
-        s->i8.w = p->w + t * p->one;
-        s->i8.start = p->start + t * padded;
+        s->i8.w += t * tap_bytes(s);
+        s->i8.start += t * padded(s);
         if (s->i8.y)
             s->i8.y += t / 2 * f->value[s->y].row + t % 2 * f->value[s->y].pixel;
         if (s->i8.q)

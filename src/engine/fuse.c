@@ -119,8 +119,7 @@ fuse_addition(struct qs_fast *f, struct step *s)
     struct step *p = maker(f, late);
     if (!p || p->has_post || p->more >= 0 ||
         !(p->kind == STEP_CONV || p->kind == STEP_DEPTHWISE || p->kind == STEP_ICONV ||
-          p->kind == STEP_IDEPTHWISE ||
-          (p->kind == STEP_RESIZE && !p->bilinear)))
+          p->kind == STEP_IDEPTHWISE || (p->kind == STEP_RESIZE && !p->bilinear)))
         return;
     p->more = early;
     merge(f, p, s);

@@ -34,12 +34,12 @@ enum layout {
 
 /* How a value is rounded: x becomes q T / R (struct qs_quant_act). */
 struct rounding {
-    int act;                /* index in the notes */
-    int bits;               /* up to 8: BYTES; else floats */
-    double unit;            /* T / R */
+    int act;     /* index in the notes */
+    int bits;    /* up to 8: BYTES; else floats */
+    double unit; /* T / R */
     struct qk_i8_quant quant;
     struct qk_round grid;
-    float value[256];       /* of every byte */
+    float value[256]; /* of every byte */
 };
 
 struct value {
@@ -56,13 +56,13 @@ struct value {
     int input, output;             /* port number of the model; -1 */
     bool kept;                     /* a watch sees it: it is made, nothing fuses across it */
     enum layout layout;
-    int converted[N_LAYOUTS]; /* value that holds the same in another layout; -1 */
+    int converted[N_LAYOUTS];        /* value that holds the same in another layout; -1 */
     const struct rounding *rounding; /* it holds multiples of `unit`; NULL */
     int before;                      /* value that was rounded to it */
     int64_t inner;                   /* BYTES: length of its rows; 0: an image */
     bool narrow;                     /* BYTES: pixels of 4 bytes, not of multiples of 16 */
-    int alias;        /* value whose memory this one is (same bytes); -1 */
-    int part_of;      /* concatenation it is a part of, from `part_block` on; -1 */
+    int alias;                       /* value whose memory this one is (same bytes); -1 */
+    int part_of;                     /* concatenation it is a part of, from `part_block` on; -1 */
     int part_block;
     const int32_t *lanes; /* [blocks] real channels per block; NULL: full but the last */
     /* images; strides in floats, of BYTES in bytes */
@@ -109,7 +109,6 @@ struct step {
     /* ICONV, IDEPTHWISE, IDENSE, ITRANSPOSED */
     const struct qs_quant_weight *integers;
     struct qk_i8_args i8;
-    struct i8_weights *i8_weights;
     /* BINARY */
     enum qk_binary op;
     bool swapped; /* more op x */
@@ -260,7 +259,10 @@ enum qs_err qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struc
                          const void *w, float **out) QS_MUST_CHECK;
 int64_t qs_fast_packed(const struct qs_fast *f, const struct step *s); /* floats */
 /* fast_i8.c */
-enum qs_err qs_i8_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
+void qs_i8_prepare(struct qs_fast *f, struct step *s);
+void qs_i8_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key);
+void qs_i8_take_pack(struct step *s, const struct qs_pack *pack);
+enum qs_err qs_i8_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
 void qs_i8_pool(struct qs_fast *f, const struct step *s);
 /* Writes BYTES as floats, plain or blocked. */
 void qs_i8_to_floats(struct qs_fast *f, const struct value *x, const struct value *y);

@@ -8,7 +8,10 @@
 
 #include "engine/lower_rule.h"
 
-enum { BYTE_BITS = 8, SHUFFLED_MOST = 16 /* outputs of a transposed convolution that stays float */ };
+enum {
+    BYTE_BITS = 8,
+    SHUFFLED_MOST = 16 /* outputs of a transposed convolution that stays float */
+};
 
 static const struct rounding *
 rounding_of(struct qs_fast *f, int act)
@@ -107,9 +110,9 @@ qs_round_done(struct qs_fast *f, int32_t number)
 static bool
 scales_fit(const struct step *s, const struct qs_quant_weight *w)
 {
-    const int axis = s->kind == STEP_TRANSPOSED               ? 1
+    const int axis = s->kind == STEP_TRANSPOSED                  ? 1
                      : s->kind == STEP_DENSE && !s->w_transposed ? 1
-                                                              : 0;
+                                                                 : 0;
     return w->n_scales == 1 || (w->axis == axis && w->n_scales == s->oc);
 }
 
