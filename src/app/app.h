@@ -244,22 +244,35 @@ enum qs_err qs_app_sensitivity(struct qs_ctx *cx, const struct qs_opened *o,
                                void *arg, struct qs_sensed *out) QS_MUST_CHECK;
 void qs_sensed_release(struct qs_sensed *s);
 
-/* A plan from a scan: greedy on drop per byte. One of max_drop (of the metric, absolute) and
- * max_bytes is set, the other negative. front: the steps it walked. */
+/* A plan from a scan. It begins with every layer at the least bits that the scan tried and the
+ * method takes, and goes on by the change that wins most of the metric for a byte: a layer to more
+ * bits, or left as it is. */
+struct qs_propose_options {
+    const struct qs_plan *base; /* all other choices, and rules that stand; NULL: the method that
+                                   fits what the scan quantized */
+    double max_drop;            /* of the metric, absolute; negative: no bound */
+    int64_t max_bytes;          /* of program and parameters; negative: no bound; one is set */
+    bool check;                 /* measure plans of the walk on the data of the scan, and move on
+                                   when the bound on the drop does not hold there */
+};
 struct qs_front_point {
-    char *change;  /* "conv1_weights=skip", the rule that this step added; "" the start */
-    int64_t bytes; /* of the parameters */
-    double drop;   /* predicted: sum of the layers' drops */
-    bool chosen;   /* the plan stops here */
+    char *change;    /* "conv1_weights=skip", the rule that this step added; "" the start */
+    int64_t bytes;   /* of program and parameters, about */
+    double drop;     /* predicted: sum of the layers' drops, scaled so that the start is what the
+                        scan measured with all layers quantized */
+    double measured; /* drop on the data; NaN: not measured */
+    bool chosen;     /* the plan has the changes up to here */
 };
 struct qs_proposal {
     struct qs_plan plan;
-    struct qs_front_point *front;
+    struct qs_front_point *front; /* the whole walk */
     int n_front;
+    int64_t bytes, bytes_float; /* with the plan, and of the model */
+    char metric[32];
     bool meets; /* the bound */
 };
 enum qs_err qs_app_propose(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_run *scan,
-                           double max_drop, int64_t max_bytes,
+                           const struct qs_propose_options *opt,
                            struct qs_proposal *out) QS_MUST_CHECK;
 void qs_proposal_release(struct qs_proposal *p);
 

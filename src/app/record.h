@@ -11,9 +11,9 @@ struct qs_db;
 struct qs_record {
     struct qs_run *run; /* owned by the caller */
     const struct qs_opened *opened;
-    struct qs_db *db;   /* NULL: not stored */
-    double begun;       /* monotonic seconds */
-    bool warned;        /* that a checkpoint could not be stored */
+    struct qs_db *db; /* NULL: not stored */
+    double begun;     /* monotonic seconds */
+    bool warned;      /* that a checkpoint could not be stored */
 };
 
 /* Fills the run: kind, model with its digest, machine, start; everything else is empty text or

@@ -67,7 +67,13 @@ enum {
 };
 
 /* The samples go through twice: a cheap look at all layers, then the layers that were chosen. */
-enum sense_phase { SENSE_RANK, SENSE_EVALUATE, SENSE_DONE };
+enum sense_phase {
+    SENSE_RANK,
+    SENSE_EVALUATE,
+    SENSE_DONE,
+    SENSE_TRY, /* not part of a scan: layers as s->config has them, sums as if all were rounded in
+                  the first variant */
+};
 
 struct sense_cursor {
     int64_t phase;  /* enum sense_phase */
@@ -91,6 +97,7 @@ struct scan {
     int *bits, n_bits;
     struct sense_variant *variant;
     int n_variant;
+    int *config;     /* [n_layer] try: variant + 1, 0 untouched */
     int64_t memory;  /* bytes that may be used */
     bool exact;      /* the fast engine cannot */
     bool rounds;     /* some variant rounds activations */
@@ -110,6 +117,7 @@ struct scan {
 
 /* ---- sense_choices.c ---- */
 void qs_sense_choices_from(const struct qs_sensitivity_options *opt, struct sense_choices *out);
+void qs_sense_choices_copy(struct sense_choices *to, const struct sense_choices *from);
 void qs_sense_choices_release(struct sense_choices *c);
 /* Comment lines of a plan file. */
 char *qs_sense_choices_text(const struct sense_choices *c);
@@ -175,6 +183,27 @@ void qs_sense_rows(const struct scan *s, struct qs_run *run);
 void qs_sense_sort(struct qs_run *run); /* worst first */
 /* Metrics of the run, baseline and all rounded. */
 void qs_sense_totals(const struct scan *s, struct qs_sensed *out);
+/* Drop of the metric with all layers in the first variant. */
+double qs_sense_total_drop(const struct scan *s);
+
+/* ---- sensitivity.c: models that differ from the scanned one in several layers ---- */
+struct sense_trial {
+    struct scan scan;
+    struct qs_sensitivity_options opt;
+    struct qs_sensed sensed;
+};
+/* Ready to try layers in a mode, on the data and with the metric of a scan. */
+enum qs_err qs_sense_trial_open(struct qs_ctx *cx, const struct qs_opened *o,
+                                const struct sense_choices *c, const char *mode,
+                                struct sense_trial **out) QS_MUST_CHECK;
+void qs_sense_trial_close(struct sense_trial *t); /* NULL is fine */
+/* Which bits a layer gets in the next try; 0: none. False: it is not one of the scan. */
+bool qs_sense_trial_set(struct sense_trial *t, const char *weight, int bits);
+/* The drop of the metric. */
+enum qs_err qs_sense_trial_run(struct qs_ctx *cx, struct sense_trial *t,
+                               double *drop) QS_MUST_CHECK;
+
+const char *qs_sense_phase_text(const struct scan *s); /* of its progress */
 
 /* ---- engines: run the phase of the cursor from its sample to the end ---- */
 enum qs_err qs_sense_fast(struct qs_ctx *cx, struct scan *s) QS_MUST_CHECK;

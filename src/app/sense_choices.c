@@ -85,6 +85,13 @@ qs_sense_choices_from(const struct qs_sensitivity_options *opt, struct sense_cho
 }
 
 void
+qs_sense_choices_copy(struct sense_choices *to, const struct sense_choices *from)
+{
+    *to = *from;
+    qs_opts_copy(rows, N, to, from);
+}
+
+void
 qs_sense_choices_release(struct sense_choices *c)
 {
     qs_opts_release(rows, N, c);

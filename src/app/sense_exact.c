@@ -120,16 +120,26 @@ round_node(struct qs_ctx *cx, const struct scan *s, struct qs_model *m, int k, i
     return err;
 }
 
-/* The model with these layers rounded: all but one (`others`), or that one alone; -1: all. */
+/* The variant of a layer in the tried model; -1: as it is. */
+static int
+variant_of(const struct scan *s, const struct task *t, int layer)
+{
+    if (s->at.phase == SENSE_TRY)
+        return s->config[layer] - 1;
+    return t->layer < 0 || (layer == t->layer) != t->others ? t->variant : -1;
+}
+
 static enum qs_err
 make_rounded(struct qs_ctx *cx, struct exact *e, const struct task *t, struct qs_model **out)
 {
     const struct scan *s = e->s;
     struct qs_model *m = qs_model_clone(e->model);
     enum qs_err err = QS_OK;
-    for (int k = s->n_node - 1; k >= 0 && !err; k--)
-        if (t->layer < 0 || (s->node[k].layer == t->layer) != t->others)
-            err = round_node(cx, s, m, k, s->node[k].node, &s->variant[t->variant]);
+    for (int k = s->n_node - 1; k >= 0 && !err; k--) {
+        const int v = variant_of(s, t, s->node[k].layer);
+        if (v >= 0)
+            err = round_node(cx, s, m, k, s->node[k].node, &s->variant[v]);
+    }
     qs_model_index(m);
     *out = m;
     return err;
@@ -193,15 +203,16 @@ n_tasks(const struct scan *s)
     int n = 0;
     for (int i = 0; i < s->n_layer; i++)
         n += s->layer[i].chosen;
-    return s->at.phase == SENSE_RANK ? s->n_variant
-                                     : n * s->n_variant * (s->choices.others ? 2 : 1);
+    return s->at.phase == SENSE_RANK       ? s->n_variant
+           : s->at.phase == SENSE_EVALUATE ? n * s->n_variant * (1 + s->choices.others)
+                                           : 1;
 }
 
 static struct task
 task_at(const struct scan *s, int64_t number)
 {
     const int kinds = s->choices.others ? 2 : 1;
-    if (s->at.phase == SENSE_RANK)
+    if (s->at.phase != SENSE_EVALUATE)
         return (struct task){-1, (int)number, false};
     int64_t left = number / kinds / s->n_variant;
     int i = 0;
@@ -228,8 +239,9 @@ static enum qs_err
 begin_task(struct qs_ctx *cx, struct exact *e, int64_t number)
 {
     e->now = task_at(e->s, number);
-    enum qs_err err = e->now.layer < 0 ? make_twins(cx, e, e->now.variant, &e->clean_model) : QS_OK;
-    if (e->now.layer >= 0)
+    const bool twins = e->s->at.phase == SENSE_RANK;
+    enum qs_err err = twins ? make_twins(cx, e, e->now.variant, &e->clean_model) : QS_OK;
+    if (!twins)
         e->clean_model = qs_model_ref(e->model);
     if (!err)
         err = make_rounded(cx, e, &e->now, &e->tried_model);
@@ -323,8 +335,8 @@ run_task(struct qs_ctx *cx, struct exact *e)
         err = run_sample(cx, e, sample);
         if (!err)
             qs_sense_commit(cx, s, &e->add, 1, sample->i);
-        qs_progress(cx, s->at.phase == SENSE_RANK ? _("rank layers") : _("evaluate layers"),
-                    s->at.task * s->data->n + s->at.sample, s->tasks * s->data->n);
+        qs_progress(cx, qs_sense_phase_text(s), s->at.task * s->data->n + s->at.sample,
+                    s->tasks * s->data->n);
         qs_sample_free(sample);
     }
     end_task(e);

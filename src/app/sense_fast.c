@@ -269,8 +269,7 @@ count(struct work *w, int64_t n)
     struct fast *f = w->f;
     pthread_mutex_lock(&f->lock);
     f->done += n;
-    qs_progress(f->cx, f->s->at.phase == SENSE_RANK ? _("rank layers") : _("evaluate layers"),
-                f->done, f->total);
+    qs_progress(f->cx, qs_sense_phase_text(f->s), f->done, f->total);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -488,6 +487,31 @@ evaluate(struct work *w, int from, int to)
     return err;
 }
 
+/* ---- try ---- */
+
+static enum qs_err
+try_config(struct work *w)
+{
+    const struct scan *s = w->s;
+    double *base = qs_sense_base(s, w->slot->add), *all = qs_sense_all(s, w->slot->add, 0),
+           same = 0;
+    enum qs_err err = run_clean(w);
+    for (int i = 0; i < s->n_layer; i++)
+        set_layer(s, w->p, i, s->config[i]);
+    if (!err)
+        err = begin(w, w->p);
+    if (!err)
+        err = qs_probe_finish(w->cx, w->p);
+    if (!err)
+        err = measure(w, w->p, w->clean, all, &all[2]);
+    set_all(s, w->p, 0);
+    base[2] += 1;
+    count(w, 1);
+    return err ? err
+               : qs_sense_measure_sample(w->cx, &w->measure, w->slot->sample, w->clean, w->clean,
+                                         base, &same);
+}
+
 /* ---- units of a block ---- */
 
 static enum qs_err
@@ -503,7 +527,9 @@ run_unit(struct qs_ctx *cx, void *arg, int64_t i)
     w.q = ranks ? take_probe(f) : NULL;
     w.state = qs_xmalloc((size_t)f->now->state_bytes + 1);
     if (!err)
-        err = ranks ? rank(&w, u->from) : evaluate(&w, u->from, u->to);
+        err = ranks                              ? rank(&w, u->from)
+              : f->s->at.phase == SENSE_EVALUATE ? evaluate(&w, u->from, u->to)
+                                                 : try_config(&w);
     if (err && err != QS_ERR_CANCELLED)
         (void)qs_prefix(cx, _("cannot run on sample '%s'"), f->s->data->name[w.slot->sample->i]);
     qs_sense_measure_release(&w.measure);
@@ -554,16 +580,18 @@ cut_layers(struct fast *f, int slot, int n)
 static void
 cut_block(struct fast *f)
 {
-    const int parts =
-        f->s->at.phase == SENSE_RANK ? f->s->n_variant : (f->width + f->n_slot - 1) / f->n_slot;
+    const int64_t phase = f->s->at.phase;
+    const int parts = phase == SENSE_RANK       ? f->s->n_variant
+                      : phase == SENSE_EVALUATE ? (f->width + f->n_slot - 1) / f->n_slot
+                                                : 1;
     f->n_unit = 0;
     f->unit = qs_xrealloc(f->unit, (size_t)f->n_slot * (size_t)(parts + 1) * sizeof(*f->unit));
     for (int i = 0; i < f->n_slot; i++)
-        if (f->s->at.phase == SENSE_RANK)
+        if (phase == SENSE_EVALUATE)
+            cut_layers(f, i, parts);
+        else
             for (int v = 0; v < parts; v++)
                 f->unit[f->n_unit++] = (struct unit){i, v, v + 1};
-        else
-            cut_layers(f, i, parts);
 }
 
 /* Threads of the loop: no more than there are probes for. */
@@ -653,9 +681,10 @@ count_phase(struct fast *f)
 {
     const struct scan *s = f->s;
     const int64_t n = s->n_variant;
-    const int64_t each = s->at.phase == SENSE_RANK
-                             ? n * s->n_node
-                             : n * all_weights(s) * (s->choices.others ? 2 : 1);
+    const int64_t each = s->at.phase == SENSE_RANK ? n * s->n_node
+                         : s->at.phase == SENSE_EVALUATE
+                             ? n * all_weights(s) * (1 + s->choices.others)
+                             : 1;
     f->total = each * s->data->n;
     f->done = each * s->at.sample;
 }

@@ -397,6 +397,13 @@ qs_sense_totals(const struct scan *s, struct qs_sensed *out)
     out->run.metric[1] = (struct qs_run_metric){qs_xstrdup("quantized"), out->quantized, NAN, NAN};
 }
 
+double
+qs_sense_total_drop(const struct scan *s)
+{
+    return drop_of(s, value_of(s, qs_sense_base(s, s->sum)),
+                   value_of(s, qs_sense_all(s, s->sum, 0)));
+}
+
 /* ---- ranking ---- */
 
 struct rank {

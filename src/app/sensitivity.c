@@ -58,14 +58,11 @@ quarter_of_machine(void)
     return pages > 0 && page > 0 ? (int64_t)pages / 4 * page : (int64_t)1 << 30;
 }
 
+/* Everything that follows from the choices. */
 static enum qs_err
 prepare(struct qs_ctx *cx, struct scan *s)
 {
-    enum qs_err err = qs_app_need_params(cx, s->o);
-    if (!err)
-        err = choose(cx, s);
-    if (!err)
-        err = qs_sense_variants(cx, s);
+    enum qs_err err = qs_sense_variants(cx, s);
     if (!err)
         err = qs_sense_layers(cx, s);
     const struct qs_dataset_options how = {err ? 0 : s->choices.samples, s->opt->max_pixels};
@@ -124,11 +121,19 @@ enter(struct qs_ctx *cx, struct scan *s, enum sense_phase phase)
     qs_sense_checkpoint(cx, s);
 }
 
+const char *
+qs_sense_phase_text(const struct scan *s)
+{
+    return s->at.phase == SENSE_RANK       ? _("rank layers")
+           : s->at.phase == SENSE_EVALUATE ? _("evaluate layers")
+                                           : _("measure a plan");
+}
+
 /* The engine is chosen by the first sample. */
 static enum qs_err
 run_phase(struct qs_ctx *cx, struct scan *s)
 {
-    const bool first = s->at.phase == SENSE_RANK && s->at.sample == 0 && !s->exact;
+    const bool first = s->at.phase != SENSE_EVALUATE && s->at.sample == 0 && !s->exact;
     enum qs_err err = s->exact ? QS_OK : qs_sense_fast(cx, s);
     if (first && err == QS_ERR_UNSUPPORTED && s->at.sample == 0) {
         qs_note(cx, _("whole models are run for each layer, which is slow: %s"), qs_message(cx));
@@ -143,16 +148,19 @@ run_phase(struct qs_ctx *cx, struct scan *s)
 }
 
 static enum qs_err
+calibrate_and_run(struct qs_ctx *cx, struct scan *s)
+{
+    enum qs_err err = s->rounds && !s->calibrated ? qs_sense_calibrate(cx, s) : QS_OK;
+    s->calibrated = s->calibrated || !err;
+    return err ? err : run_phase(cx, s);
+}
+
+static enum qs_err
 run_phases(struct qs_ctx *cx, struct scan *s)
 {
     enum qs_err err = QS_OK;
-    if (s->rounds && !s->calibrated)
-        err = qs_sense_calibrate(cx, s);
-    if (err)
-        return err;
-    s->calibrated = true;
     if (s->at.phase == SENSE_RANK) {
-        err = run_phase(cx, s);
+        err = calibrate_and_run(cx, s);
         if (err)
             return err;
         qs_sense_choose(s);
@@ -195,6 +203,7 @@ release(struct scan *s)
     free(s->bits);
     free(s->variant);
     free(s->sum);
+    free(s->config);
     qs_dataset_close(s->data);
     qs_sense_choices_release(&s->choices);
 }
@@ -214,7 +223,11 @@ qs_app_sensitivity(struct qs_ctx *cx, const struct qs_opened *o,
                      .partial_arg = arg,
                      .begun = seconds_now()};
     *out = (struct qs_sensed){.baseline = NAN, .quantized = NAN};
-    enum qs_err err = prepare(cx, &s);
+    enum qs_err err = qs_app_need_params(cx, o);
+    if (!err)
+        err = choose(cx, &s);
+    if (!err)
+        err = prepare(cx, &s);
     if (!err)
         err = opt->resume ? begin_again(cx, &s) : begin_new(cx, &s);
     if (!err) {
@@ -226,6 +239,64 @@ qs_app_sensitivity(struct qs_ctx *cx, const struct qs_opened *o,
         out->seconds = out->run.seconds;
     }
     release(&s);
+    return err;
+}
+
+/* ---- trials ---- */
+
+enum qs_err
+qs_sense_trial_open(struct qs_ctx *cx, const struct qs_opened *o, const struct sense_choices *c,
+                    const char *mode, struct sense_trial **out)
+{
+    struct sense_trial *t = qs_xcalloc(1, sizeof(*t));
+    t->scan = (struct scan){.o = o, .opt = &t->opt, .out = &t->sensed, .begun = seconds_now()};
+    qs_sense_choices_copy(&t->scan.choices, c);
+    free(t->scan.choices.mode);
+    t->scan.choices.mode = qs_xstrdup(mode);
+    t->scan.choices.others = false;
+    const enum qs_err err = prepare(cx, &t->scan);
+    if (err) {
+        qs_sense_trial_close(t);
+        return err;
+    }
+    t->scan.config = qs_xcalloc((size_t)t->scan.n_layer, sizeof(*t->scan.config));
+    *out = t;
+    return QS_OK;
+}
+
+void
+qs_sense_trial_close(struct sense_trial *t)
+{
+    if (t)
+        release(&t->scan);
+    free(t);
+}
+
+bool
+qs_sense_trial_set(struct sense_trial *t, const char *weight, int bits)
+{
+    struct scan *s = &t->scan;
+    int layer = 0, v = bits ? 0 : -1;
+    while (layer < s->n_layer &&
+           strcmp(s->o->model->var[s->layer[layer].layer->var].name, weight) != 0)
+        layer++;
+    while (bits && v < s->n_variant && s->variant[v].bits != bits)
+        v++;
+    if (layer == s->n_layer || v == s->n_variant)
+        return false;
+    s->config[layer] = v + 1;
+    return true;
+}
+
+enum qs_err
+qs_sense_trial_run(struct qs_ctx *cx, struct sense_trial *t, double *drop)
+{
+    struct scan *s = &t->scan;
+    s->at = (struct sense_cursor){.phase = SENSE_TRY};
+    memset(s->sum, 0, (size_t)s->n_sum * sizeof(*s->sum));
+    const enum qs_err err = calibrate_and_run(cx, s);
+    if (!err)
+        *drop = qs_sense_total_drop(s);
     return err;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +7,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"
+#include "cmd/sense_output.h"
 
 enum { BITS_MOST = 15 };
 
@@ -111,40 +111,17 @@ parse_top(struct qs_ctx *cx, const char *text, int64_t *top)
 
 /* ---- output ---- */
 
-static json_t *
-row_json(const struct qs_run_sensitivity *r)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "weight", qs_json_text(r->weight));
-    json_object_set_new(o, "op_type", qs_json_text(r->op_type));
-    json_object_set_new(o, "mode", qs_json_text(r->mode));
-    json_object_set_new(o, "bits", json_integer(r->bits));
-    json_object_set_new(o, "metric", qs_json_real(r->metric));
-    json_object_set_new(o, "drop", qs_json_real(r->drop));
-    json_object_set_new(o, "others_metric", qs_json_real(r->others_metric));
-    json_object_set_new(o, "others_drop", qs_json_real(r->others_drop));
-    json_object_set_new(o, "cosine", qs_json_real(r->cosine));
-    json_object_set_new(o, "sqnr_db", qs_json_real(r->sqnr_db));
-    json_object_set_new(o, "accumulated_db", qs_json_real(r->accumulated_db));
-    json_object_set_new(o, "weight_db", qs_json_real(r->weight_db));
-    json_object_set_new(o, "bytes_float", json_integer(r->bytes_float));
-    json_object_set_new(o, "bytes_quant", json_integer(r->bytes_quant));
-    return o;
-}
-
 static enum qs_err
 print_json(struct qs_ctx *cx, const struct qs_sensed *s)
 {
-    json_t *o = json_object(), *layers = json_array();
-    for (int i = 0; i < s->run.n_sensitivity; i++)
-        json_array_append_new(layers, row_json(&s->run.sensitivity[i]));
+    json_t *o = json_object();
     json_object_set_new(o, "run_id", s->run.id ? json_integer(s->run.id) : json_null());
     json_object_set_new(o, "model", qs_json_text(s->run.model_path));
     json_object_set_new(o, "metric", qs_json_text(s->metric));
     json_object_set_new(o, "higher_is_better", json_boolean(s->higher_is_better));
     json_object_set_new(o, "baseline", qs_json_real(s->baseline));
     json_object_set_new(o, "quantized", qs_json_real(s->quantized));
-    json_object_set_new(o, "layers", layers);
+    json_object_set_new(o, "layers", qs_sensitivity_json(&s->run));
     json_object_set_new(o, "samples", json_integer(s->samples));
     json_object_set_new(o, "seconds", qs_json_real(s->seconds));
     json_object_set_new(o, "peak_rss_bytes", json_integer(s->peak_rss_bytes));
@@ -152,103 +129,14 @@ print_json(struct qs_ctx *cx, const struct qs_sensed *s)
 }
 
 static void
-number(struct qs_table *t, const char *fmt, double v, bool csv)
+print_text(const struct qs_sensed *s)
 {
-    char text[64];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(text, sizeof(text), csv ? "%.9g" : fmt, v);
-#pragma GCC diagnostic pop
-    qs_table_cell(t, "%s", isnan(v) ? (csv ? "" : "-") : text);
-}
-
-/* The drop beside the largest. */
-static void
-bar(struct qs_table *t, double drop, double most)
-{
-    enum { WIDTH = 20 };
-    static const char full[WIDTH + 1] = "####################";
-    const double share = drop > 0 && most > 0 ? drop / most : 0;
-    qs_table_cell(t, "%.*s", (int)lrint(share * WIDTH), full);
-}
-
-static bool
-has_others(const struct qs_sensed *s)
-{
-    for (int i = 0; i < s->run.n_sensitivity; i++)
-        if (!isnan(s->run.sensitivity[i].others_metric))
-            return true;
-    return false;
-}
-
-static double
-largest_drop(const struct qs_sensed *s)
-{
-    return s->run.n_sensitivity && !isnan(s->run.sensitivity[0].drop) ? s->run.sensitivity[0].drop
-                                                                      : 0;
-}
-
-static void
-print_row(struct qs_table *t, const struct qs_run_sensitivity *r, double most, bool others)
-{
-    qs_table_cell(t, "%s", r->weight);
-    qs_table_cell(t, "%s", r->op_type);
-    qs_table_cell(t, "%s", _(r->mode));
-    qs_table_cell(t, "%d", r->bits);
-    number(t, "%.6g", r->metric, false);
-    number(t, "%.3g", r->drop, false);
-    bar(t, r->drop, most);
-    number(t, "%.3g", 1 - r->cosine, false);
-    number(t, "%.1f", r->sqnr_db, false);
-    number(t, "%.1f", r->accumulated_db, false);
-    number(t, "%.1f", r->weight_db, false);
-    if (others)
-        number(t, "%.3g", r->others_drop, false);
-}
-
-static void
-print_table(const struct qs_sensed *s)
-{
-    const char *const title[] = {
-        _("weight"), _("operator"), _("mode"),      _("bits"),   s->metric,      _("drop"),
-        "",          _("1-cosine"), _("output dB"), _("all dB"), _("weight dB"), _("but it")};
-    static const enum qs_align align[] = {QS_LEFT,  QS_LEFT,  QS_LEFT,  QS_RIGHT,
-                                          QS_RIGHT, QS_RIGHT, QS_LEFT,  QS_RIGHT,
-                                          QS_RIGHT, QS_RIGHT, QS_RIGHT, QS_RIGHT};
-    const bool others = has_others(s);
-    struct qs_table *t = qs_table_new(QS_LEN(title) - !others, title, align);
-    for (int i = 0; i < s->run.n_sensitivity; i++)
-        print_row(t, &s->run.sensitivity[i], largest_drop(s), others);
-    qs_table_print(t, stdout, false);
+    qs_sensitivity_print(&s->run, s->metric);
     printf(_("%s %.6g, with all layers quantized %.6g; %" PRId64 " samples, %.1f s"), s->metric,
            s->baseline, s->quantized, s->samples, s->seconds);
     if (s->run.id)
         printf(_("; run %" PRId64), s->run.id);
     putchar('\n');
-}
-
-static void
-print_csv(const struct qs_sensed *s)
-{
-    static const char *const title[] = {
-        "weight",         "op_type",       "mode",        "bits",       "metric",
-        "drop",           "others_metric", "others_drop", "cosine",     "sqnr_db",
-        "accumulated_db", "weight_db",     "bytes_float", "bytes_quant"};
-    struct qs_table *t = qs_table_new(QS_LEN(title), title, NULL);
-    for (int i = 0; i < s->run.n_sensitivity; i++) {
-        const struct qs_run_sensitivity *r = &s->run.sensitivity[i];
-        const double value[] = {r->metric, r->drop,    r->others_metric,  r->others_drop,
-                                r->cosine, r->sqnr_db, r->accumulated_db, r->weight_db};
-        qs_table_cell(t, "%s", r->weight);
-        qs_table_cell(t, "%s", r->op_type);
-        qs_table_cell(t, "%s", r->mode);
-        qs_table_cell(t, "%d", r->bits);
-        for (size_t k = 0; k < QS_LEN(value); k++)
-            number(t, "", value[k], true);
-        qs_table_cell(t, "%" PRId64, r->bytes_float);
-        qs_table_cell(t, "%" PRId64, r->bytes_quant);
-    }
-    qs_table_print(t, stdout, true);
 }
 
 /* ---- running ---- */
@@ -268,9 +156,9 @@ scan(struct qs_ctx *cx, const struct qs_common *common, const struct options *op
     if (!err && common->json)
         err = print_json(cx, &s);
     else if (!err && opt->csv)
-        print_csv(&s);
+        qs_sensitivity_csv(&s.run);
     else if (!err)
-        print_table(&s);
+        print_text(&s);
     qs_sensed_release(&s);
     return err;
 }

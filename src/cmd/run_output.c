@@ -11,6 +11,7 @@
 #include "app/app.h"
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "cmd/sense_output.h"
 
 char *
 qs_format_time(char *out, size_t cap, double seconds)
@@ -111,6 +112,8 @@ qs_run_json(const struct qs_run *run, bool with_layers)
                              (json_int_t)run->file[i].bytes, "sha256", run->file[i].sha256));
     json_object_set_new(o, "layers", layers);
     json_object_set_new(o, "files", files);
+    if (run->n_sensitivity)
+        json_object_set_new(o, "sensitivity", qs_sensitivity_json(run));
     return o;
 }
 
@@ -200,8 +203,10 @@ qs_run_print(const struct qs_run *run, bool with_layers)
     if (run->id)
         print_head(run);
     qs_run_print_metrics(run);
-    if (with_layers)
+    if (with_layers && run->n_layer)
         print_layers(run);
+    if (with_layers && run->n_sensitivity)
+        qs_sensitivity_print(run, _("metric"));
     if (run->n_layer)
         print_ledger(run);
     for (int i = 0; i < run->n_file; i++)
