@@ -170,6 +170,8 @@ void
 ui_model_decide(struct ui_model *m, const struct qs_plan *plan)
 {
     const struct qs_opt *target = qs_opts_find(qs_plan_opts, qs_n_plan_opts, "target", 6);
+    m->activation_bits = plan->activation_bits;
+    ui_calibration_at(m->calibration, m->activation_bits);
     qs_decisions_free(m->decisions);
     m->decisions = decide(m, plan, m->why, sizeof(m->why));
     m->n_verdicts = 0;
@@ -241,6 +243,65 @@ ui_layer_sqnr(const struct ui_model *m, int layer)
         return NAN;
     const struct ui_sqnr *s = &m->sqnr[d->bits];
     return d->axis >= 0 ? s->per_channel[layer] : s->per_tensor[layer];
+}
+
+const struct ui_seen *
+ui_op_seen(const struct ui_model *m, int op)
+{
+    const struct qs_node *node = ui_model_node(m, op);
+    const struct ui_seen *s = NULL;
+    for (int k = 0; k < node->n_in && !s; k++)
+        for (int i = 0; i < node->in[k].n && !s; i++)
+            s = ui_seen_of(m->calibration, node->in[k].var[i]);
+    for (int k = 0; k < node->n_out && !s; k++)
+        for (int i = 0; i < node->out[k].n && !s; i++)
+            s = ui_seen_of(m->calibration, node->out[k].var[i]);
+    return s;
+}
+
+/* -1: by hand, or of a run that did not say. */
+int
+ui_layer_algo(const struct ui_model *m, int layer, const struct ui_seen *s)
+{
+    const struct qs_decision *d = ui_layer_decision(m, layer);
+    if (d && d->threshold > 0)
+        return -1;
+    if (!d || d->algo < 0)
+        return s->algo;
+    return d->algo == QS_ALGO_auto ? s->of.best : d->algo;
+}
+
+double
+ui_layer_threshold(const struct ui_model *m, int layer, const struct ui_seen *s)
+{
+    const struct qs_decision *d = ui_layer_decision(m, layer);
+    const int algo = ui_layer_algo(m, layer, s);
+    if (algo >= 0)
+        return s->of.threshold[algo];
+    return d && d->threshold > 0 ? d->threshold : s->threshold;
+}
+
+double
+ui_layer_output_sqnr(const struct ui_model *m, int layer)
+{
+    const double weight = ui_layer_sqnr(m, layer);
+    const struct qs_decision *d = ui_layer_decision(m, layer);
+    const int op = ui_layer_op(m, layer);
+    const struct ui_seen *s = op >= 0 ? ui_op_seen(m, op) : NULL;
+    if (isnan(weight) || !s || (d->algo < 0 && !(d->threshold > 0)))
+        return weight;
+    const int algo = ui_layer_algo(m, layer, s);
+    const double db =
+        algo >= 0 ? s->of.sqnr_db[algo] : ui_seen_sqnr(s, m->activation_bits, d->threshold);
+    return isnan(db) ? weight : -10 * log10(pow(10, -weight / 10) + pow(10, -db / 10));
+}
+
+void
+ui_model_calibrated(struct ui_model *m, struct ui_calibration *c)
+{
+    ui_calibration_free(m->calibration);
+    m->calibration = c;
+    ui_calibration_at(c, m->activation_bits);
 }
 
 void

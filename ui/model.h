@@ -45,6 +45,7 @@ struct ui_model {
     struct ui_sqnr sqnr[UI_MOST_BITS + 1];
     struct ui_calibration *calibration; /* what was last seen of its activations; NULL: nothing */
     bool seen_asked;                    /* a job has looked for that */
+    int activation_bits;                /* of the plan */
     /* what the plan means; NULL when it cannot be carried out, then why says so */
     struct qs_decisions *decisions;
     char why[512];
@@ -72,6 +73,19 @@ const struct qs_layer_stats *ui_layer_stats(const struct ui_model *m,
 const struct qs_decision *ui_layer_decision(const struct ui_model *m, int layer); /* NULL: none */
 /* In dB at the decided bits; NaN: does not apply or not known yet. */
 double ui_layer_sqnr(const struct ui_model *m, int layer);
+/* The same for what the layer computes: the noise of its weight and, where a plan rounds it and it
+ * was seen, that of its activation. */
+double ui_layer_output_sqnr(const struct ui_model *m, int layer);
+
+/* What was seen of the first activation that an operator reads, else of the first it makes; NULL:
+ * nothing. */
+const struct ui_seen *ui_op_seen(const struct ui_model *m, int op);
+/* The calibrator (-1: none, by hand) and the threshold of that activation as decided for a layer;
+ * where nothing is decided, what the calibration took. NaN: none. */
+int ui_layer_algo(const struct ui_model *m, int layer, const struct ui_seen *s);
+double ui_layer_threshold(const struct ui_model *m, int layer, const struct ui_seen *s);
+/* Takes `c` over. */
+void ui_model_calibrated(struct ui_model *m, struct ui_calibration *c);
 
 /* The plan with what was changed before and taken back. */
 struct ui_plan {

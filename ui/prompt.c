@@ -170,6 +170,9 @@ list_arguments(const struct ui *ui, const char *line, const char *word, struct q
         return;
     if (ui_takes_path(act))
         list_paths(word, out);
+    else if (act == UI_ACT_CALIBRATOR)
+        for (int i = 0; qs_algo_names[i]; i++)
+            add_if(out, word, qs_algo_names[i]);
     else if (act == UI_ACT_THEME)
         for (int i = 0; i < UI_N_THEMES; i++)
             add_if(out, word, ui_theme_name[i]);

@@ -162,17 +162,19 @@ ui_seen_clipped(const struct ui_seen *s, double threshold)
     return above / (double)s->of.n_values;
 }
 
-int
-ui_seen_best(const struct ui_seen *s, int bits)
+void
+ui_calibration_at(struct ui_calibration *c, int bits)
 {
-    int best = -1;
-    double most = 0;
-    for (int i = 0; i < QS_N_ALGO; i++) {
-        const double db = ui_seen_sqnr(s, bits, s->of.threshold[i]);
-        if (isnan(db) || (best >= 0 && db <= most))
-            continue;
-        best = i;
-        most = db;
+    if (!c || c->bits == bits)
+        return;
+    c->bits = bits;
+    for (int k = 0; k < c->n; k++) {
+        struct qs_observed *of = &c->seen[k].of;
+        of->best = -1;
+        for (int i = 0; i < QS_N_ALGO; i++) {
+            of->sqnr_db[i] = ui_seen_sqnr(&c->seen[k], bits, of->threshold[i]);
+            if (!isnan(of->sqnr_db[i]) && (of->best < 0 || of->sqnr_db[i] > of->sqnr_db[of->best]))
+                of->best = i;
+        }
     }
-    return best;
 }

@@ -14,7 +14,7 @@
 struct ui_seen { /* of one variable */
     int32_t var;
     /* counts are of this struct; n_values 0: without a histogram. Sizes only: all values count as
-     * positive */
+     * positive. Errors and `best`: ui_calibration_at */
     struct qs_observed of;
     int64_t *count, *negative; /* [of.n_bin] */
     double min, max;           /* signed */
@@ -29,6 +29,7 @@ struct ui_calibration {
     int n;
     int *of_var; /* [n_var] index into seen, -1: was not seen */
     int n_var;
+    int bits; /* that of.sqnr_db and of.best are for */
 };
 
 /* NULL when the run has nothing that the model knows. */
@@ -41,7 +42,8 @@ const struct ui_seen *ui_seen_of(const struct ui_calibration *c, int32_t var);
 double ui_seen_sqnr(const struct ui_seen *s, int bits, double threshold);
 /* Share of the values whose size is above the threshold, 0..1. */
 double ui_seen_clipped(const struct ui_seen *s, double threshold);
-/* The calibrator with the least error at `bits`; -1: none has a threshold. */
-int ui_seen_best(const struct ui_seen *s, int bits);
+/* Fills of.sqnr_db and of.best, the calibrator with the least error (-1: none has a threshold), of
+ * every variable at `bits`, when they are for others. */
+void ui_calibration_at(struct ui_calibration *c, int bits);
 
 #endif

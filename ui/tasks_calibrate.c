@@ -34,8 +34,7 @@ finish_seen(struct ui *ui, struct ui_task *task)
     struct seen_task *t = (struct seen_task *)task;
     if (task->job.state != QS_JOB_DONE || !t->seen)
         return;
-    ui_calibration_free(task->model->calibration);
-    task->model->calibration = t->seen;
+    ui_model_calibrated(task->model, t->seen);
     t->seen = NULL;
     if (task->model == ui->model)
         ui_emit(ui, UI_EVENT_SEEN);

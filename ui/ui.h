@@ -105,6 +105,9 @@ void ui_compare_chosen(struct ui *ui, const struct ui_table *t, bool need_two);
  * back. The same skip rule again takes it back. */
 void ui_rule_layers(struct ui *ui, const int *layer, int n, const char *what);
 void ui_rule_pattern_add(struct ui *ui, const char *pattern, const char *what);
+/* "kl", "auto" or "5.75", and behind it a pattern or nothing: the rule for the activations of these
+ * layers, or of those that match. */
+void ui_rule_calibrator(struct ui *ui, const int *layer, int n, const char *arg);
 /* Actions on the plan that several views share; false: not one of them. */
 bool ui_plan_act(struct ui *ui, enum ui_action act, const char *arg);
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plan of the workbench: what changes it, with undo, and what shows that it changed. */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/i18n.h"
 #include "base/mem.h"
@@ -13,6 +16,8 @@ ui_plan_changed(struct ui *ui)
     if (ui->model) {
         ui_model_decide(ui->model, &ui->plan.now);
         ui_task_sqnr(ui);
+        if (ui->plan.now.method == QS_METHOD_STATIC)
+            ui_task_seen(ui, false);
     }
     ui_emit(ui, UI_EVENT_PLAN);
 }
@@ -101,6 +106,43 @@ ui_rule_layers(struct ui *ui, const int *layer, int n, const char *what)
         ui_say(ui, UI_DIM, _("rules of %d layers taken back"), n);
     else
         ui_say(ui, UI_DIM, _("rule '%s' for %d layers"), what, n);
+}
+
+/* "algo:kl" or "threshold:5.75"; false: it is neither. */
+static bool
+calibrator_rule(const char *name, char *out, size_t cap)
+{
+    char *end = NULL;
+    const double t = strtod(name, &end);
+    if (end != name && !*end && t > 0 && isfinite(t)) {
+        snprintf(out, cap, "threshold:%.9g", t);
+        return true;
+    }
+    for (int i = 0; qs_algo_names[i]; i++)
+        if (strcmp(qs_algo_names[i], name) == 0) {
+            snprintf(out, cap, "algo:%s", name);
+            return true;
+        }
+    return false;
+}
+
+void
+ui_rule_calibrator(struct ui *ui, const int *layer, int n, const char *arg)
+{
+    char name[64] = "", pattern[512] = "", what[96];
+    if (sscanf(arg, "%63s %511[^\n]", name, pattern) < 1 ||
+        !calibrator_rule(name, what, sizeof(what))) {
+        ui_say(ui, UI_BAD, _("'%s' is no calibrator and no threshold"), name);
+        return;
+    }
+    if (pattern[0])
+        ui_rule_pattern_add(ui, pattern, what);
+    else if (n == 0)
+        ui_say(ui, UI_CAUTION, _("no weight here that can be quantized"));
+    else
+        ui_rule_layers(ui, layer, n, what);
+    if ((pattern[0] || n > 0) && ui->plan.now.method != QS_METHOD_STATIC)
+        ui_say(ui, UI_CAUTION, _("activations stay as they are until :set method static"));
 }
 
 static void

@@ -262,7 +262,7 @@ static double
 sqnr_at(void *arg, int row)
 {
     const int layer = model(arg)->op[row].layer;
-    return layer >= 0 ? ui_layer_sqnr(model(arg), layer) : NAN;
+    return layer >= 0 ? ui_layer_output_sqnr(model(arg), layer) : NAN;
 }
 
 static void
@@ -374,7 +374,7 @@ static const struct ui_column column[] = {
      .right = true,
      .drop = 4,
      .unit = N_("dB"),
-     .help = N_("signal to quantization noise of the weight at these bits"),
+     .help = N_("signal to quantization noise of the weight, and of its activation where seen"),
      .text = text_sqnr,
      .compare = compare_sqnr},
     {.name = "note",
@@ -499,7 +499,7 @@ update(struct ui *ui, void *state, enum ui_event ev)
     (void)ui;
     if (ev == UI_EVENT_MODEL)
         new_rows(st);
-    else if (ev == UI_EVENT_STATS || ev == UI_EVENT_PLAN)
+    else if (ev == UI_EVENT_STATS || ev == UI_EVENT_PLAN || ev == UI_EVENT_SEEN)
         ui_table_refresh(&st->table);
 }
 
@@ -672,6 +672,10 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
         rule(st, NULL);
     } else if (action == UI_ACT_BITS) {
         rule_bits(st, arg);
+    } else if (action == UI_ACT_CALIBRATOR) {
+        int n, *layer = chosen_layers(st, &n);
+        ui_rule_calibrator(ui, layer, n, arg);
+        free(layer);
     } else if (action == UI_ACT_QUIET_ROWS) {
         st->weights_only = !st->weights_only;
         ui_table_refilter(&st->table);

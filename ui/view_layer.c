@@ -248,47 +248,14 @@ add_slots(struct state *st, const struct ui_model *m, bool inputs)
 
 /* Activation */
 
-/* What was seen of the first activation that the operator reads, else of the first it makes. */
-static const struct ui_seen *
-seen_here(const struct state *st)
-{
-    const struct ui_model *m = st->ui->model;
-    const struct ui_seen *s = NULL;
-    if (!m || st->ui->op < 0)
-        return NULL;
-    const struct qs_node *node = ui_model_node(m, st->ui->op);
-    for (int k = 0; k < node->n_in && !s; k++)
-        for (int i = 0; i < node->in[k].n && !s; i++)
-            s = ui_seen_of(m->calibration, node->in[k].var[i]);
-    for (int k = 0; k < node->n_out && !s; k++)
-        for (int i = 0; i < node->out[k].n && !s; i++)
-            s = ui_seen_of(m->calibration, node->out[k].var[i]);
-    return s;
-}
-
-static int
-activation_bits(const struct state *st)
-{
-    (void)st;
-    return 8;
-}
-
-/* That of the calibrator the plan takes. */
-static double
-threshold_here(const struct state *st, const struct ui_seen *s)
-{
-    (void)st;
-    return s->algo >= 0 ? s->of.threshold[s->algo] : s->threshold;
-}
-
 static void
-add_calibrator(struct state *st, const struct ui_seen *s, int algo, const char *name, double t)
+add_calibrator(struct state *st, const struct ui_seen *s, int algo, double t, bool taken)
 {
-    const bool taken = t == threshold_here(st, s);
     struct qs_str db;
     qs_str_init(&db);
-    ui_add_decibel(&db, ui_seen_sqnr(s, activation_bits(st), t));
-    struct line *l = add(st, name, _("%s %-8.4g %s dB, %.2g %% clipped"), taken ? "*" : " ", t,
+    ui_add_decibel(&db, ui_seen_sqnr(s, st->ui->model->activation_bits, t));
+    struct line *l = add(st, algo >= 0 ? qs_algo_names[algo] : N_("by hand"),
+                         _("%s %-8.4g %s dB, %.2g %% clipped"), taken ? "*" : " ", t,
                          db.n ? db.s : "?", 100 * ui_seen_clipped(s, t));
     qs_str_release(&db);
     l->algo = algo;
@@ -299,9 +266,10 @@ add_calibrator(struct state *st, const struct ui_seen *s, int algo, const char *
 static void
 add_activation(struct state *st, const struct ui_model *m)
 {
-    const struct ui_seen *s = seen_here(st);
+    const struct ui_seen *s = ui_op_seen(m, st->ui->op);
     if (!s)
         return;
+    const int taken = ui_layer_algo(m, st->ui->layer, s);
     add_section(st, N_("activation"));
     add(st, N_("name"), "%s", m->opened->model->var[s->var].name);
     add(st, N_("min .. max"), "%.6g .. %.6g", s->min, s->max);
@@ -312,7 +280,10 @@ add_activation(struct state *st, const struct ui_model *m)
             UI_BAD;
     for (int i = 0; i < QS_N_ALGO; i++)
         if (s->of.threshold[i] > 0)
-            add_calibrator(st, s, i, qs_algo_names[i], s->of.threshold[i]);
+            add_calibrator(st, s, i, s->of.threshold[i], i == taken);
+    const double by_hand = ui_layer_threshold(m, st->ui->layer, s);
+    if (taken < 0 && by_hand > 0)
+        add_calibrator(st, s, -1, by_hand, true);
 }
 
 static void
@@ -404,12 +375,12 @@ fill_charts(struct state *st)
     c->weight = ui->layer >= 0;
     c->look = ui->look && ui->look->layer == ui->layer ? ui->look : NULL;
     c->looking = ui->looking != NULL;
-    c->seen = seen_here(st);
+    c->seen = ui->model && ui->op >= 0 ? ui_op_seen(ui->model, ui->op) : NULL;
     c->threshold = NAN;
     if (!c->seen)
         return;
     c->seen_name = ui->model->opened->model->var[c->seen->var].name;
-    c->threshold = threshold_here(st, c->seen);
+    c->threshold = ui_layer_threshold(ui->model, ui->layer, c->seen);
 }
 
 static void
@@ -507,11 +478,37 @@ give_bits(struct ui *ui, const char *arg)
         ui_rule_layers(ui, &ui->layer, 1, what);
 }
 
+/* The threshold of the plan, a little larger or smaller. */
+static void
+move_threshold(struct ui *ui, double factor)
+{
+    const struct ui_seen *s = ui_op_seen(ui->model, ui->op);
+    const double t = s ? ui_layer_threshold(ui->model, ui->layer, s) : NAN;
+    char text[32];
+    if (!(t > 0)) {
+        ui_say(ui, UI_CAUTION, _("no calibration saw this activation; :calibrate DATA makes one"));
+        return;
+    }
+    snprintf(text, sizeof(text), "%.4g", t * factor);
+    ui_rule_calibrator(ui, &ui->layer, 1, text);
+}
+
+static bool
+is_rule(enum ui_action action)
+{
+    static const enum ui_action rule[] = {UI_ACT_SKIP,       UI_ACT_BITS,  UI_ACT_UNRULE,
+                                          UI_ACT_CALIBRATOR, UI_ACT_RAISE, UI_ACT_LOWER};
+    for (size_t i = 0; i < QS_LEN(rule); i++)
+        if (action == rule[i])
+            return true;
+    return false;
+}
+
 static bool
 act_rule(struct ui *ui, enum ui_action action, const char *arg)
 {
     const bool may = ui->layer >= 0 && ui->model->opened->layers->layer[ui->layer].quantizable;
-    if (action != UI_ACT_SKIP && action != UI_ACT_BITS && action != UI_ACT_UNRULE)
+    if (!is_rule(action))
         return false;
     if (action == UI_ACT_SKIP && arg && *arg)
         ui_rule_pattern_add(ui, arg, "skip");
@@ -519,6 +516,10 @@ act_rule(struct ui *ui, enum ui_action action, const char *arg)
         ui_say(ui, UI_CAUTION, _("no weight here that can be quantized"));
     else if (action == UI_ACT_BITS)
         give_bits(ui, arg);
+    else if (action == UI_ACT_CALIBRATOR)
+        ui_rule_calibrator(ui, &ui->layer, 1, arg);
+    else if (action == UI_ACT_RAISE || action == UI_ACT_LOWER)
+        move_threshold(ui, action == UI_ACT_RAISE ? 1.02 : 1 / 1.02);
     else
         ui_rule_layers(ui, &ui->layer, 1, action == UI_ACT_SKIP ? "skip" : NULL);
     return true;
@@ -534,6 +535,8 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     if (action == UI_ACT_FOLLOW) {
         if (row >= 0 && st->line[row].op >= 0)
             walk(st, st->line[row].op);
+        else if (row >= 0 && st->line[row].algo >= 0)
+            act_rule(ui, UI_ACT_CALIBRATOR, qs_algo_names[st->line[row].algo]);
         else
             ui_say(ui, UI_DIM, _("this line leads nowhere; < and > lines do"));
     } else if (action == UI_ACT_BACK) {

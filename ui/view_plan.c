@@ -287,7 +287,7 @@ worst_layer(const struct ui_model *m, double *db)
     int worst = -1;
     *db = INFINITY;
     for (int i = 0; i < m->decisions->n; i++) {
-        const double here = ui_layer_sqnr(m, i);
+        const double here = ui_layer_output_sqnr(m, i);
         if (here < *db) {
             *db = here;
             worst = i;

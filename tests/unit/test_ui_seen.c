@@ -109,7 +109,12 @@ check_errors(int bits, float least)
         if (!(fabs(db - seen.sqnr_db[i]) < 0.3))
             fail_msg("%s: %g dB, not %g", qs_algo_names[i], db, seen.sqnr_db[i]);
     }
-    assert_true(seen.sqnr_db[ui_seen_best(s, bits)] > seen.sqnr_db[seen.best] - 0.3);
+    ui_calibration_at(c, bits);
+    assert_true(seen.sqnr_db[s->of.best] > seen.sqnr_db[seen.best] - 0.3);
+    assert_true(s->of.sqnr_db[QS_ALGO_kl] == ui_seen_sqnr(s, bits, s->of.threshold[QS_ALGO_kl]));
+    const double before = s->of.sqnr_db[s->of.best];
+    ui_calibration_at(c, bits + 1);
+    assert_true(s->of.sqnr_db[s->of.best] > before + 3);
     ui_calibration_free(c);
     qs_observer_free(o);
     free(row.count);
@@ -182,7 +187,7 @@ rows_that_make_no_sense_do_no_harm(void **state)
         if (c) {
             assert_int_equal(c->seen[0].algo, -1);
             assert_true(isnan(c->seen[0].of.threshold[QS_ALGO_abs_max]));
-            (void)ui_seen_best(&c->seen[0], 8);
+            ui_calibration_at(c, 8);
         }
         ui_calibration_free(c);
     }
@@ -201,7 +206,8 @@ a_run_of_other_variables_is_none(void **state)
     struct ui_calibration *c = calibration(&row, 1, 8);
     assert_null(ui_seen_of(c, -1));
     assert_null(ui_seen_of(c, c->n_var));
-    assert_int_equal(ui_seen_best(&c->seen[0], 8), -1);
+    ui_calibration_at(c, 8);
+    assert_int_equal(c->seen[0].of.best, -1);
     ui_calibration_free(c);
 }
 
