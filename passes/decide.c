@@ -137,8 +137,8 @@ qs_message_bytes(int64_t body)
     return 1 + varint_size(body) + body;
 }
 
-static int64_t
-attr_bytes(int64_t name, int64_t value)
+int64_t
+qs_attr_bytes(int64_t name, int64_t value)
 {
     return qs_message_bytes(1 + varint_size(name) + name + 2 + value);
 }
@@ -149,8 +149,8 @@ scale_bytes(const struct qs_deciding *g, const struct qs_layer *l, const struct 
 {
     const int64_t type_text = d->axis < 0 ? 19 : 32; /* post_weight_..._abs_max */
     const int64_t name = (int64_t)strlen(g->m->var[l->var].name) + 12;
-    const int64_t one = attr_bytes(17, 2 + type_text) + attr_bytes(20, 2) +
-                        attr_bytes(name, 5 * d->n_scales) + attr_bytes(15, 2);
+    const int64_t one = qs_attr_bytes(17, 2 + type_text) + qs_attr_bytes(20, 2) +
+                        qs_attr_bytes(name, 5 * d->n_scales) + qs_attr_bytes(15, 2);
     return l->n_users * one;
 }
 

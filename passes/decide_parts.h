@@ -32,6 +32,8 @@ const struct qs_node *qs_user_node(const struct qs_deciding *g, int32_t var, int
 bool qs_is_chosen(const struct qs_deciding *g, const struct qs_layer *l, bool to_mul);
 /* Bytes of a protobuf field that holds a message of so many. */
 int64_t qs_message_bytes(int64_t body);
+/* Bytes of an attribute by the lengths of its name and of its encoded value. */
+int64_t qs_attr_bytes(int64_t name, int64_t value);
 
 /* decide_static.c */
 void qs_decide_static(const struct qs_deciding *g, const struct qs_layer *l, int rule_bits,

@@ -98,32 +98,102 @@ channels_fit(const struct qs_deciding *g, const struct qs_layer *l, int rank)
     return l->axis < 0 ? _("its channels are unknown: one scale") : NULL;
 }
 
-/* Bytes of a record of the parameter file; each dimension below 2^14 takes at most 2. */
+/* Sizes. Each function gives what a thing takes in its file; names come as lengths. */
+
 static int64_t
-record_bytes(int64_t n, bool scalar)
+record_bytes(int64_t n, bool paddle_shape)
 {
     const int64_t head = 4 + 8 + 4 + 4 + 2;
-    return head + (scalar ? 0 : n < 128 ? 2 : n < 16384 ? 3 : 4) + 4 * n;
+    return head + (n < 128 ? 2 : n < 16384 ? 3 : 4) + (paddle_shape ? 2 : 0) + 4 * n;
 }
 
-/* About what an operator or variable takes in the program, less the names. */
-enum { NODE_BYTES = 160, VAR_BYTES = 30 };
+static int64_t
+dims_bytes(int n, const int64_t *d)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < n; i++)
+        bytes += d[i] < 0 ? 11 : qs_message_bytes(d[i]) - d[i];
+    return bytes;
+}
+
+static int64_t
+var_bytes(int64_t name, int n_dims, const int64_t *d)
+{
+    const int64_t tensor = qs_message_bytes(2 + dims_bytes(n_dims, d));
+    return qs_message_bytes(qs_message_bytes(name) +
+                            qs_message_bytes(2 + qs_message_bytes(tensor + 2)) + 2);
+}
+
+static int64_t
+slot_bytes(int64_t slot, int64_t var)
+{
+    return qs_message_bytes(qs_message_bytes(slot) + qs_message_bytes(var));
+}
+
+/* A node with slots and attributes of so many bytes, op_role among them. */
+static int64_t
+node_bytes(const char *type, int64_t slots, int64_t attrs)
+{
+    return qs_message_bytes(slots + qs_message_bytes((int64_t)strlen(type)) + attrs +
+                            qs_attr_bytes(7, 2));
+}
+
+/* dequantize_linear or quantize_linear of a variable of x characters. */
+static int64_t
+linear_bytes(const char *type, int64_t x, int64_t scale, int64_t zero, int64_t y, bool weight)
+{
+    return node_bytes(
+        type, slot_bytes(5, scale) + slot_bytes(1, x) + slot_bytes(9, zero) + slot_bytes(1, y),
+        qs_attr_bytes(10, 2) + qs_attr_bytes(10, weight ? 2 : 11));
+}
+
+enum { SCALE = 6, QUANTIZED = 10, BOTH = 22, ZERO = 11, DEQUANTIZED = 12 }; /* suffixes */
+
+/* What an operator that is quantized gets itself. */
+static int64_t
+mark_bytes(void)
+{
+    return qs_attr_bytes(17, 2 + 15) + BOTH;
+}
 
 static void
-add_sizes(const struct qs_deciding *g, const struct qs_layer *l, struct qs_decision *d)
+add_qdq_sizes(const struct qs_deciding *g, const struct qs_layer *l, struct qs_decision *d)
 {
-    const struct qs_tensor *t = g->m->var[l->var].data;
-    const int64_t name = (int64_t)strlen(g->m->var[l->var].name);
+    const struct qs_var *v = &g->m->var[l->var];
+    const int64_t name = (int64_t)strlen(v->name);
     const bool paddle = g->plan->compat == QS_COMPAT_PADDLE && d->axis >= 0;
-    if (qs_plan_format(g->plan) == QS_FORMAT_QDQ) {
-        d->bytes_after = t->n;
-        d->param_bytes = 2 * record_bytes(d->n_scales, false) + (paddle ? 2 : 0);
-        d->scale_bytes = qs_message_bytes(NODE_BYTES + 3 * name + 80) +
-                         3 * qs_message_bytes(VAR_BYTES + name + 24);
-        return;
+    d->bytes_after = v->data->n;
+    d->param_bytes = record_bytes(d->n_scales, paddle) + record_bytes(d->n_scales, false);
+    d->scale_bytes = var_bytes(name + BOTH, v->n_dims, v->dims) +
+                     var_bytes(name + SCALE, 1, &d->n_scales) +
+                     var_bytes(name + BOTH + ZERO, 1, &d->n_scales) +
+                     linear_bytes("dequantize_linear", name, name + SCALE, name + BOTH + ZERO,
+                                  name + BOTH, d->axis >= 0) +
+                     l->n_users * mark_bytes();
+}
+
+static void
+add_fake_sizes(const struct qs_deciding *g, const struct qs_layer *l, struct qs_decision *d)
+{
+    enum { CHANNEL_SCALE = 15 };
+    for (int i = 0; i < l->n_users; i++) {
+        const struct qs_node *node = qs_user_node(g, l->var, i);
+        const struct qs_var *y = &g->m->var[node->out[0].var[0]];
+        const int64_t name = (int64_t)strlen(y->name);
+        const int64_t slots = slot_bytes(1, name) + slot_bytes(3, name + DEQUANTIZED);
+        d->scale_bytes += var_bytes(name + DEQUANTIZED, y->n_dims, y->dims) + mark_bytes();
+        if (d->axis < 0) {
+            d->scale_bytes += node_bytes("fake_dequantize_max_abs",
+                                         slots + slot_bytes(5, name + SCALE), qs_attr_bytes(9, 5));
+            continue;
+        }
+        d->param_bytes += record_bytes(d->n_scales, false);
+        d->scale_bytes +=
+            var_bytes(CHANNEL_SCALE, 1, &d->n_scales) +
+            node_bytes("fake_channel_wise_dequantize_max_abs",
+                       slots + slot_bytes(6, CHANNEL_SCALE) + qs_message_bytes(name + SCALE),
+                       qs_attr_bytes(10, 4) + qs_attr_bytes(10, 2) + qs_attr_bytes(14, 2));
     }
-    d->param_bytes = d->axis >= 0 ? record_bytes(d->n_scales, false) : 0;
-    d->scale_bytes = l->n_users * qs_message_bytes(NODE_BYTES + 60) + 2 * VAR_BYTES;
 }
 
 void
@@ -145,7 +215,10 @@ qs_decide_static(const struct qs_deciding *g, const struct qs_layer *l, int rule
     d->axis = why ? -1 : l->axis;
     d->n_scales = d->axis < 0 ? 1 : g->m->var[l->var].data->dims[d->axis];
     d->algo = g->plan->algo;
-    add_sizes(g, l, d);
+    if (qs_plan_format(g->plan) == QS_FORMAT_QDQ)
+        add_qdq_sizes(g, l, d);
+    else
+        add_fake_sizes(g, l, d);
 }
 
 /* Nodes */
@@ -198,15 +271,85 @@ is_skipped(const struct qs_deciding *g, const struct qs_node *node, const struct
     return r.rule >= 0 && rs->rule[r.rule].skip;
 }
 
-/* Scale and zero points of an activation that is rounded for the first time. */
+/* Scale, zero points and operators of an activation that is rounded for the first time. */
 static void
-add_activation(const struct qs_deciding *g, int32_t var, struct qs_decisions *all)
+add_activation(const struct qs_deciding *g, int32_t var, bool weight, struct qs_decisions *all)
 {
-    const int64_t name = (int64_t)strlen(g->m->var[var].name);
-    const bool qdq = qs_plan_format(g->plan) == QS_FORMAT_QDQ;
-    all->params_after += (qdq ? 3 : 1) * record_bytes(1, false);
-    all->program_added += (qdq ? 2 : 1) * qs_message_bytes(NODE_BYTES + 4 * name + 50) +
-                          (qdq ? 5 : 2) * qs_message_bytes(VAR_BYTES + name + 20);
+    const struct qs_var *v = &g->m->var[var];
+    const int64_t name = (int64_t)strlen(v->name), one = 1;
+    const int64_t tail = weight ? QUANTIZED : 14, scale = name + (weight ? 0 : 14) + SCALE;
+    if (qs_plan_format(g->plan) == QS_FORMAT_FAKEQUANT) {
+        all->params_after += record_bytes(1, false);
+        all->program_added +=
+            var_bytes(scale, 1, &one) + var_bytes(name + tail, v->n_dims, v->dims) +
+            node_bytes(weight ? "fake_quantize_range_abs_max"
+                              : "fake_quantize_dequantize_moving_average_abs_max",
+                       slot_bytes(7, scale) + slot_bytes(1, name) + slot_bytes(3, name + tail) +
+                           slot_bytes(8, scale),
+                       qs_attr_bytes(10, 2) + qs_attr_bytes(7, 2) + qs_attr_bytes(10, 2) +
+                           qs_attr_bytes(11, weight ? 3 : 5));
+        return;
+    }
+    all->params_after += 3 * record_bytes(1, false);
+    all->program_added +=
+        var_bytes(name + SCALE, 1, &one) + var_bytes(name + QUANTIZED, v->n_dims, v->dims) +
+        var_bytes(name + BOTH, v->n_dims, v->dims) + var_bytes(name + QUANTIZED + ZERO, 1, &one) +
+        var_bytes(name + BOTH + ZERO, 1, &one) +
+        linear_bytes("quantize_linear", name, name + SCALE, name + QUANTIZED + ZERO,
+                     name + QUANTIZED, false) +
+        linear_bytes("dequantize_linear", name + QUANTIZED, name + SCALE, name + BOTH + ZERO,
+                     name + BOTH, false);
+}
+
+/* Whether an operator that quantization knows reads it. */
+static bool
+is_known_reader(const struct qs_deciding *g, int32_t var)
+{
+    for (int i = 0; i < g->e->n_reader[var]; i++) {
+        const struct qs_ref r = g->e->reader[var][i];
+        const struct qs_node *node = &g->m->block[r.block].node[r.node];
+        const struct qs_quant_op *op = qs_quant_op_find(node->type);
+        if (r.block == 0 && op && qs_quant_op_reads(op, node, var))
+            return true;
+    }
+    return false;
+}
+
+static void
+add_observer(const struct qs_deciding *g, int32_t var, bool rounded, struct qs_decisions *all)
+{
+    const struct qs_var *v = &g->m->var[var];
+    const int64_t name = (int64_t)strlen(v->name), one = 1, watches = qs_attr_bytes(13, 2);
+    const bool paddle = g->plan->compat == QS_COMPAT_PADDLE;
+    if (qs_plan_format(g->plan) == QS_FORMAT_FAKEQUANT) {
+        all->program_added += 2 * qs_attr_bytes(14, 5) + qs_attr_bytes(15, 2) + (rounded ? 0 : 2);
+        return;
+    }
+    if (rounded || !is_known_reader(g, var))
+        return;
+    all->params_after += 2 * record_bytes(1, false) - (paddle ? 2 : 0);
+    all->program_added +=
+        var_bytes(name + SCALE, 1, &one) + var_bytes(name + QUANTIZED, v->n_dims, v->dims) +
+        var_bytes(name + BOTH, v->n_dims, v->dims) + var_bytes(name + QUANTIZED + ZERO, 1, &one) +
+        linear_bytes("quantize_linear", name, name + SCALE, name + QUANTIZED + ZERO,
+                     name + QUANTIZED, false) +
+        linear_bytes("dequantize_linear", name + QUANTIZED, name + SCALE, name + QUANTIZED + ZERO,
+                     name + BOTH, false) +
+        2 * watches + BOTH;
+}
+
+static void
+add_observers(const struct qs_deciding *g, const bool *rounded, struct qs_decisions *all)
+{
+    const struct qs_block *b = &g->m->block[0];
+    for (int32_t i = 0; i < b->n_node && (g->plan->observers || g->plan->compat); i++) {
+        const struct qs_quant_op *op = qs_quant_op_find(b->node[i].type);
+        int32_t var[INPUTS_MOST];
+        const int n = op ? qs_quant_op_outputs(op, &b->node[i], var, INPUTS_MOST) : 0;
+        for (int k = 0; k < n && k < INPUTS_MOST; k++)
+            if (qs_is_activation(g->m, var[k]))
+                add_observer(g, var[k], rounded[var[k]], all);
+    }
 }
 
 void
@@ -227,10 +370,12 @@ qs_decide_nodes(const struct qs_deciding *g, const struct qs_layers *l, const st
         const int n = qs_rounded_inputs(g->m, node, var, INPUTS_MOST);
         for (int k = 0; k < n && k < INPUTS_MOST; k++) {
             if (!rounded[var[k]])
-                add_activation(g, var[k], all);
+                add_activation(g, var[k], own, all);
+            all->program_added += own && qs_plan_format(g->plan) == QS_FORMAT_QDQ ? BOTH : 0;
             rounded[var[k]] = true;
         }
     }
+    add_observers(g, rounded, all);
     free(rounded);
     free(weight);
 }

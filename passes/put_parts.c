@@ -222,19 +222,6 @@ qs_put_thresholds(const struct qs_put *p, const struct qs_quant_weight *w)
 /* Who reads what */
 
 static bool
-has_name(const char *names, const char *name)
-{
-    const size_t n = strlen(name);
-    for (const char *s = names; *s; s += *s == ' ') {
-        const size_t k = strcspn(s, " ");
-        if (k == n && memcmp(s, name, n) == 0)
-            return true;
-        s += k;
-    }
-    return false;
-}
-
-static bool
 rounds(const struct qs_put *p, const struct qs_quant_node *q, int32_t var, int *act)
 {
     for (int i = 0; q && i < q->n_all; i++)
@@ -266,7 +253,8 @@ qs_put_rename(struct qs_put *p, struct qs_node *node, const struct qs_quant_node
         int32_t *var = qs_xmalloc((size_t)slot.n * sizeof(*var) + 1);
         bool changed = false;
         for (int i = 0; i < slot.n; i++) {
-            var[i] = name_of_input(p, q, shift, slot.var[i], !names || has_name(names, slot.name));
+            var[i] = name_of_input(p, q, shift, slot.var[i],
+                                   !names || qs_quant_op_has(names, slot.name));
             changed = changed || var[i] != slot.var[i];
         }
         if (changed)
@@ -297,12 +285,9 @@ qs_put_plain_reader(const struct qs_put *p, int i, int32_t var)
         const struct qs_quant_op *op = qs_quant_op_find(node->type);
         const int at = qs_static_find_node(p->notes, r.node);
         int act;
-        if (!op || rounds(p, at < 0 ? NULL : &p->notes->node[at], var, &act))
-            continue;
-        for (int s = 0; s < node->n_in; s++)
-            for (int j = 0; j < node->in[s].n; j++)
-                if (node->in[s].var[j] == var && has_name(op->in, node->in[s].name))
-                    return true;
+        if (op && !rounds(p, at < 0 ? NULL : &p->notes->node[at], var, &act) &&
+            qs_quant_op_reads(op, node, var))
+            return true;
     }
     return false;
 }

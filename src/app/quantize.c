@@ -113,7 +113,7 @@ predict(struct qs_ctx *cx, struct quantize *q)
     free(program);
     if (err)
         return err;
-    q->run->bytes_after = (int64_t)n + q->decisions->params_after;
+    q->run->bytes_after = (int64_t)n + qs_params_bytes(q->pass.model);
     describe_layers(q);
     return QS_OK;
 }

@@ -48,6 +48,8 @@ enum qs_err qs_params_read_separate(struct qs_ctx *cx, struct qs_model *m,
  * writes none and leaves file[1] empty). Both files are complete before either is put in place. */
 enum qs_err qs_model_write(struct qs_ctx *cx, const struct qs_model *m, const char *prefix,
                            bool force, struct qs_file_info file[2]) QS_MUST_CHECK;
+/* Bytes of the parameter file that would be written. */
+int64_t qs_params_bytes(const struct qs_model *m);
 /* Encodes the program; malloc. */
 enum qs_err qs_program_encode(struct qs_ctx *cx, const struct qs_model *m, uint8_t **out,
                               size_t *n) QS_MUST_CHECK;

@@ -282,6 +282,27 @@ write_record(struct qs_ctx *cx, const struct qs_tensor *t, struct qs_writer *w)
     return err ? err : qs_writer_put(cx, w, data + t->offset, t->bytes);
 }
 
+static int64_t
+record_bytes(const struct qs_tensor *t)
+{
+    uint8_t header[QS_RECORD_HEADER_MOST];
+    if (t->record != SIZE_MAX)
+        return (int64_t)(t->offset + t->bytes - t->record);
+    return (int64_t)(qs_record_header(t, header) + t->bytes);
+}
+
+int64_t
+qs_params_bytes(const struct qs_model *m)
+{
+    int64_t bytes = 0;
+    int n;
+    int32_t *list = qs_model_params(m, &n);
+    for (int i = 0; i < n; i++)
+        bytes += m->var[list[i]].data ? record_bytes(m->var[list[i]].data) : 0;
+    free(list);
+    return bytes;
+}
+
 static enum qs_err
 write_params(struct qs_ctx *cx, const struct qs_model *m, struct qs_writer *w)
 {

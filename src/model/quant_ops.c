@@ -24,21 +24,27 @@ qs_quant_op_find(const char *type)
     return bsearch(type, all, QS_LEN(all), sizeof(all[0]), compare);
 }
 
+bool
+qs_quant_op_has(const char *names, const char *slot)
+{
+    const size_t n = strlen(slot);
+    for (const char *s = names; *s; s += *s == ' ') {
+        const size_t k = strcspn(s, " ");
+        if (k == n && memcmp(s, slot, n) == 0)
+            return true;
+        s += k;
+    }
+    return false;
+}
+
 static int
 collect(const char *names, const struct qs_slot *slot, int n_slot, int32_t *var, int most)
 {
     int n = 0;
-    for (const char *s = names; *s; s += *s == ' ') {
-        const size_t len = strcspn(s, " ");
-        for (int i = 0; i < n_slot; i++) {
-            if (strlen(slot[i].name) != len || strncmp(slot[i].name, s, len) != 0)
-                continue;
-            for (int k = 0; k < slot[i].n; k++, n++)
-                if (n < most)
-                    var[n] = slot[i].var[k];
-        }
-        s += len;
-    }
+    for (int i = 0; i < n_slot; i++)
+        for (int k = 0; k < slot[i].n && qs_quant_op_has(names, slot[i].name); k++, n++)
+            if (n < most)
+                var[n] = slot[i].var[k];
     return n;
 }
 
@@ -53,6 +59,16 @@ qs_quant_op_outputs(const struct qs_quant_op *op, const struct qs_node *node, in
                     int most)
 {
     return collect(op->out, node->out, node->n_out, var, most);
+}
+
+bool
+qs_quant_op_reads(const struct qs_quant_op *op, const struct qs_node *node, int32_t var)
+{
+    for (int s = 0; s < node->n_in; s++)
+        for (int i = 0; i < node->in[s].n; i++)
+            if (node->in[s].var[i] == var && qs_quant_op_has(op->in, node->in[s].name))
+                return true;
+    return false;
 }
 
 bool

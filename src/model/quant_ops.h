@@ -21,6 +21,10 @@ int qs_quant_op_inputs(const struct qs_quant_op *op, const struct qs_node *node,
 int qs_quant_op_outputs(const struct qs_quant_op *op, const struct qs_node *node, int32_t *var,
                         int most);
 
+/* Whether the node reads `var` in one of its slots for values; names joined by spaces. */
+bool qs_quant_op_reads(const struct qs_quant_op *op, const struct qs_node *node, int32_t var);
+bool qs_quant_op_has(const char *names, const char *slot);
+
 /* Whether the program asks for the node to be left alone (attributes skip_quant, op_namescope). */
 bool qs_is_skip_quant(const struct qs_node *node);
 

@@ -14,6 +14,7 @@
 #include "../models.h"
 #include "base/mem.h"
 #include "io/format.h"
+#include "model/calib.h"
 #include "model/text.h"
 #include "passes/pass.h"
 
@@ -89,6 +90,20 @@ plan_decides_layer_by_layer(void **state)
         {"matmul", "method = weight-only", "plain.w", "simulated", 8, 1, 8, 256, ""},
         {"lite", "", "dw.w", "int8", 8, 0, 4, 36, ""},
         {"float16", "", "conv.w", "kept", 0, -1, 0, 108, "float16"},
+        {"small", "method = static", "conv.w", "int8", 8, 0, 3, 54, ""},
+        {"small", "method = static", "fc.w", "int8", 8, 1, 5, 60, ""},
+        {"small", "method = static", "fc.b", "kept", 0, -1, 0, 20, "elementwise_add"},
+        {"small", "method = static\nformat = fakequant", "fc.w", "int8", 8, 1, 5, 240, ""},
+        {"small", "method = static\nformat = fakequant\nweight-bits = 16", "fc.w", "int16", 16, 1,
+         5, 240, ""},
+        {"small", "method = static\nweight-type = abs_max", "conv.w", "int8", 8, -1, 1, 54, ""},
+        {"small", "method = static\nop-types = mul", "conv.w", "kept", 0, -1, 0, 216,
+         "conv2d is not chosen"},
+        {"small", "method = static\nlayer = conv*=skip\nlayer = *=algo:kl", "conv.w", "skipped", 0,
+         0, 0, 216, "rule 'conv*=skip'"},
+        {"matmul", "method = static", "plain.w", "int8", 8, 1, 8, 64, ""},
+        {"matmul", "method = static", "turned.w", "int8", 8, 0, 8, 64, ""},
+        {"matmul", "method = static", "twice.w", "int8", 8, 1, 8, 64, ""},
     };
     (void)state;
     for (size_t i = 0; i < QS_LEN(row); i++) {
@@ -103,6 +118,65 @@ plan_decides_layer_by_layer(void **state)
             fail_msg("%s of %s, '%s': %s, %d bits, axis %d, %d scales, %d bytes, '%s'",
                      row[i].weight, row[i].model, row[i].plan, becomes, d->bits, d->axis,
                      (int)d->n_scales, (int)d->bytes_after, d->reason);
+        end(&b);
+    }
+}
+
+/* Of the rules about bits the last that matches counts, and of those about the range. */
+static void
+rules_of_both_kinds_count(void **state)
+{
+    struct bench b;
+    (void)state;
+    assert_int_equal(start(&b, "matmul",
+                           "method = static\nformat = fakequant\nalgo = hist\n"
+                           "layer = *=algo:kl\nlayer = plain.w=bits:4\nlayer = t*=threshold:2.5\n"
+                           "layer = turned.w=algo:mse"),
+                     QS_OK);
+    const struct qs_decision *plain = decision_on(&b, "plain.w"),
+                             *turned = decision_on(&b, "turned.w"),
+                             *twice = decision_on(&b, "twice.w");
+    assert_int_equal(plain->bits, 4);
+    assert_int_equal(plain->algo, QS_ALGO_kl);
+    assert_int_equal(turned->bits, 8);
+    assert_int_equal(turned->algo, QS_ALGO_mse);
+    assert_true(turned->threshold == 0);
+    assert_int_equal(twice->algo, -1);
+    assert_true(twice->threshold == 2.5);
+    end(&b);
+}
+
+/* What no form can hold is refused with the form that can. */
+static void
+plans_that_cannot_be_written_are_refused(void **state)
+{
+    static const struct {
+        const char *plan, *says;
+    } row[] = {
+        {"method = static\nweight-bits = 16", "--format fakequant"},
+        {"method = static\nactivation-bits = 9", "--format fakequant"},
+        {"method = static\nlayer = conv.w=bits:12", "--format fakequant"},
+        {"method = static\nformat = dynamic", "qdq or fakequant"},
+        {"method = static\nthreshold-rate = 0.1\nweight-type = abs_max", "--threshold-rate"},
+        {"method = static\ngenerate-test-model = yes", "--generate-test-model"},
+        {"method = static\nalgo = min_max\ncompat = paddle", "min_max"},
+        {"algo = kl", "--algo does not go with method dynamic"},
+        {"method = weight-only\nformat = qdq", "--format does not go with method weight-only"},
+        {"layer = conv.w=algo:kl", "method static"},
+        {"layer = conv.w=threshold:1", "method static"},
+        {"method = static\nlayer = conv.w=threshold:-1", "bad rule"},
+        {"method = static\nlayer = conv.w=algo:best", "bad rule"},
+        {"method = static\nop-types = flatten", ""},
+        {"op-types = pool2d", "'pool2d' is not an operator type"},
+    };
+    (void)state;
+    for (size_t i = 0; i < QS_LEN(row); i++) {
+        struct bench b;
+        const enum qs_err err = start(&b, "small", row[i].plan);
+        if (!*row[i].says)
+            assert_int_equal(err, QS_OK);
+        else if (err != QS_ERR_USAGE || !strstr(qs_message(&b.cx), row[i].says))
+            fail_msg("'%s': '%s', not '%s'", row[i].plan, qs_message(&b.cx), row[i].says);
         end(&b);
     }
 }
@@ -148,7 +222,14 @@ transform(struct bench *b, struct qs_pass_state *st)
                                  .plan = &b->plan,
                                  .decisions = b->d};
     st->outcome = qs_xcalloc((size_t)b->l->n, sizeof(*st->outcome));
-    return qs_run_recipe(&b->cx, st);
+    double *threshold = qs_xcalloc((size_t)b->m->n_var, sizeof(*threshold));
+    for (int v = 0; v < b->m->n_var; v++)
+        threshold[v] = 1;
+    st->threshold = threshold;
+    const enum qs_err err = qs_run_recipe(&b->cx, st);
+    free(threshold);
+    st->threshold = NULL;
+    return err;
 }
 
 static void
@@ -157,19 +238,6 @@ drop(struct qs_pass_state *st)
     qs_model_unref(st->model);
     qs_model_unref(st->test);
     free(st->outcome);
-}
-
-/* Bytes of the parameter file without the records' headers, as far as the prediction counts. */
-static int64_t
-payload(const struct qs_model *m)
-{
-    int n;
-    int64_t bytes = 0;
-    int32_t *list = qs_model_params(m, &n);
-    for (int i = 0; i < n; i++)
-        bytes += (int64_t)m->var[list[i]].data->bytes;
-    free(list);
-    return bytes;
 }
 
 static void
@@ -185,6 +253,15 @@ sizes_are_predicted(void **state)
         {"matmul", "method = weight-only\nlayer = last.w=skip"},
         {"lite", ""},
         {"large", ""},
+        {"small", "method = static"},
+        {"small", "method = static\ncompat = paddle\nlayer = fc.w=skip"},
+        {"small", "method = static\nformat = fakequant"},
+        {"small", "method = static\nformat = fakequant\nweight-type = abs_max"},
+        {"matmul", "method = static\nlayer = last.w=skip"},
+        {"matmul", "method = static\nformat = fakequant"},
+        {"lite", "method = static\nobservers = yes"},
+        {"matmul", "method = static\nformat = fakequant\nobservers = yes"},
+        {"large", "method = static\nweight-bits = 4"},
     };
     (void)state;
     for (size_t i = 0; i < QS_LEN(row); i++) {
@@ -194,7 +271,8 @@ sizes_are_predicted(void **state)
         size_t n_before, n_after;
         assert_int_equal(start(&b, row[i].model, row[i].plan), QS_OK);
         assert_int_equal(transform(&b, &st), QS_OK);
-        assert_int_equal(b.d->params_after - b.d->params_before, payload(st.model) - payload(b.m));
+        assert_int_equal(b.d->params_after - b.d->params_before,
+                         qs_params_bytes(st.model) - qs_params_bytes(b.m));
         assert_int_equal(qs_program_encode(&b.cx, b.m, &before, &n_before), QS_OK);
         assert_int_equal(qs_program_encode(&b.cx, st.model, &after, &n_after), QS_OK);
         /* of the program only the scales are counted: operators rewritten or put right add some */
@@ -346,6 +424,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plan_decides_layer_by_layer),
+        cmocka_unit_test(rules_of_both_kinds_count),
+        cmocka_unit_test(plans_that_cannot_be_written_are_refused),
         cmocka_unit_test(rules_count_what_they_match),
         cmocka_unit_test(rule_without_a_match_is_an_error),
         cmocka_unit_test(sizes_are_predicted),
