@@ -89,7 +89,8 @@ channels_fit(const struct qs_deciding *g, const struct qs_layer *l, int rank)
         const struct qs_node *node = qs_user_node(g, l->var, i);
         if (qs_weight_axis(node, rank) != l->axis)
             return _("its readers differ in the axis of channels: one scale");
-        if (strcmp(node->type, "conv2d_transpose") == 0 && qs_attr_int(node, "groups", 1) != 1)
+        if (strcmp(node->type, "conv2d_transpose") == 0 && qs_attr_int(node, "groups", 1) != 1 &&
+            g->plan->compat != QS_COMPAT_PADDLE)
             return _("conv2d_transpose with groups: one scale");
         if (fake && is_product(node) && rank_of_output(g->m, node) < 2 &&
             !qs_node_attr(node, "x_num_col_dims"))

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/app.h"
+#include "app/ranges.h"
 #include "app/record.h"
 #include "base/i18n.h"
 #include "base/mem.h"
@@ -17,6 +18,7 @@ struct quantize {
     const struct qs_quantize_options *opt;
     struct qs_decisions *decisions;
     struct qs_pass_state pass;
+    struct qs_ranges ranges; /* method static */
     struct qs_record record;
     struct qs_run *run;
 };
@@ -50,8 +52,16 @@ describe(struct quantize *q)
 {
     struct qs_run *run = q->run;
     struct qs_str text;
+    struct qs_plan plan;
     qs_str_init(&text);
-    qs_plan_print(q->plan, &text);
+    qs_plan_copy(&plan, q->plan);
+    char *data = plan.data ? realpath(plan.data, NULL) : NULL;
+    if (data) { /* so that it can be repeated from another folder */
+        free(plan.data);
+        plan.data = data;
+    }
+    qs_plan_print(&plan, &text);
+    qs_plan_release(&plan);
     set_text(&run->plan, qs_str_take(&text));
     set_text(&run->method, qs_xstrdup(qs_plan_opts[0].choices[q->plan->method]));
     run->bits = q->plan->weight_bits;
@@ -83,15 +93,31 @@ describe_layers(struct quantize *q)
             .sqnr_db = q->pass.outcome ? q->pass.outcome[i].sqnr_db : NAN,
             .bytes_before = d->bytes_before,
             .bytes_after = d->bytes_after,
-            .scale_bytes = d->scale_bytes,
+            .scale_bytes = d->scale_bytes + d->param_bytes,
         };
     }
+}
+
+/* A dry run needs no data: what is written takes the same room whatever the thresholds are. */
+static enum qs_err
+find_ranges(struct qs_ctx *cx, struct quantize *q)
+{
+    if (q->plan->method != QS_METHOD_STATIC)
+        return QS_OK;
+    if (!q->opt->dry_run)
+        return qs_ranges_find(cx, q->o, q->plan, q->decisions, &q->ranges);
+    qs_ranges_pretend(q->o, &q->ranges);
+    return QS_OK;
 }
 
 static enum qs_err
 transform(struct qs_ctx *cx, struct quantize *q)
 {
     struct qs_pass_state *st = &q->pass;
+    const enum qs_err err = find_ranges(cx, q);
+    if (err)
+        return err;
+    st->threshold = q->ranges.threshold;
     st->model = qs_model_clone(q->o->model);
     st->test = q->plan->generate_test_model ? qs_model_clone(q->o->model) : NULL;
     st->edges = q->o->edges;
@@ -185,6 +211,8 @@ carry_out(struct qs_ctx *cx, struct quantize *q)
     if (err)
         return err;
     describe_layers(q);
+    if (q->ranges.seen.n > 0)
+        qs_calibrated_rows(&q->ranges.seen, q->o, q->ranges.algo, q->run);
     char *real = realpath(q->opt->output, NULL);
     if (real)
         set_text(&q->run->output, real);
@@ -224,6 +252,7 @@ qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
     qs_model_unref(q.pass.model);
     qs_model_unref(q.pass.test);
     free(q.pass.outcome);
+    qs_ranges_release(&q.ranges);
     qs_decisions_free(q.decisions);
     return err;
 }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/ranges.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/i18n.h"
+#include "base/mem.h"
+#include "passes/plan_notes.h"
+
+/* The layer whose operator is the first to read an activation rules its range; -1: none does. */
+static int *
+layers_by_input(const struct qs_opened *o, const struct qs_decisions *d)
+{
+    const struct qs_model *m = o->model;
+    int *layer = qs_xmalloc(((size_t)m->n_var + 1) * sizeof(*layer));
+    for (int v = 0; v < m->n_var; v++)
+        layer[v] = -1;
+    for (int i = d->n - 1; i >= 0; i--) {
+        const struct qs_layer *l = &o->layers->layer[i];
+        for (int k = o->edges->n_reader[l->var] - 1; k >= 0 && d->layer[i].bits > 0; k--) {
+            const struct qs_ref r = o->edges->reader[l->var][k];
+            int32_t x;
+            if (r.block == 0 && qs_rounded_inputs(m, &m->block[0].node[r.node], &x, 1) > 0)
+                layer[x] = i;
+        }
+    }
+    return layer;
+}
+
+/* What the plan takes of the answers about one activation; a threshold by hand leaves *algo -1. */
+static double
+choose(const struct qs_plan *plan, const struct qs_decision *d, const struct qs_observed *seen,
+       int *algo)
+{
+    *algo = d ? d->algo : plan->algo;
+    if (d && d->threshold > 0)
+        return d->threshold;
+    if (*algo == QS_ALGO_auto)
+        *algo = seen->best;
+    return seen->n_values > 0 ? seen->threshold[*algo] : NAN;
+}
+
+static void
+choose_all(const struct qs_opened *o, const struct qs_plan *plan, const struct qs_decisions *d,
+           struct qs_ranges *out)
+{
+    int *layer = layers_by_input(o, d);
+    out->algo = qs_xcalloc((size_t)out->seen.n + 1, sizeof(*out->algo));
+    for (int i = 0; i < out->seen.n; i++) {
+        const int32_t var = out->seen.var[i];
+        const struct qs_decision *own = layer[var] < 0 ? NULL : &d->layer[layer[var]];
+        out->threshold[var] = choose(plan, own, &out->seen.seen[i], &out->algo[i]);
+    }
+    free(layer);
+}
+
+static void
+start(const struct qs_opened *o, double value, struct qs_ranges *out)
+{
+    *out = (struct qs_ranges){0};
+    out->threshold = qs_xcalloc((size_t)o->model->n_var + 1, sizeof(*out->threshold));
+    for (int v = 0; v < o->model->n_var; v++)
+        out->threshold[v] = value;
+}
+
+/* Calibrators of Paddle's exact variants that the plan can ask for; 0: all. */
+static int
+algos_of(const struct qs_plan *plan, const struct qs_decisions *d)
+{
+    int set = 1 << plan->algo;
+    for (int i = 0; i < d->n; i++)
+        set |= d->layer[i].algo >= 0 ? 1 << d->layer[i].algo : 0;
+    return set >> QS_ALGO_auto & 1 ? 0 : set;
+}
+
+enum qs_err
+qs_ranges_find(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
+               const struct qs_decisions *d, struct qs_ranges *out)
+{
+    bool *want = qs_xcalloc((size_t)o->model->n_var + 1, sizeof(*want));
+    const struct qs_calibrate_options opt = {.data = plan->data,
+                                             .samples = plan->samples,
+                                             .batch = plan->batch,
+                                             .calib = {.bits = plan->activation_bits,
+                                                       .hist_percent = plan->hist_percent,
+                                                       .paddle = plan->compat == QS_COMPAT_PADDLE,
+                                                       .qdq = qs_plan_format(plan) == QS_FORMAT_QDQ,
+                                                       .algos = algos_of(plan, d)},
+                                             .want = want};
+    start(o, NAN, out);
+    enum qs_err err =
+        plan->data ? QS_OK
+                   : qs_fail(cx, QS_ERR_USAGE,
+                             _("method static needs --data FILE to calibrate with (--dry-run does "
+                               "without)"));
+    qs_plan_wants(o->model, plan, d, want);
+    if (!err)
+        err = qs_app_calibrate(cx, o, &opt, &out->seen);
+    if (!err)
+        choose_all(o, plan, d, out);
+    free(want);
+    return err;
+}
+
+void
+qs_ranges_pretend(const struct qs_opened *o, struct qs_ranges *out)
+{
+    start(o, 1, out);
+}
+
+void
+qs_ranges_release(struct qs_ranges *r)
+{
+    free(r->threshold);
+    free(r->algo);
+    qs_calibrated_release(&r->seen);
+    *r = (struct qs_ranges){0};
+}

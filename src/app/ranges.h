@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Thresholds of activations for a plan of method static: calibration, and what the plan chooses of
+ * its answers. */
+#ifndef QS_APP_RANGES_H
+#define QS_APP_RANGES_H
+
+#include "app/app.h"
+
+struct qs_ranges {
+    double *threshold; /* [n_var] NaN: nothing was chosen or seen */
+    struct qs_calibrated seen;
+    int *algo; /* [seen.n] that was taken */
+};
+
+/* Calibrates with the plan's data and chooses. QS_ERR_USAGE: the plan names no data. */
+enum qs_err qs_ranges_find(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
+                           const struct qs_decisions *d, struct qs_ranges *out) QS_MUST_CHECK;
+/* Thresholds of 1 for whatever is wanted, to see what would be written. */
+void qs_ranges_pretend(const struct qs_opened *o, struct qs_ranges *out);
+void qs_ranges_release(struct qs_ranges *r);
+
+#endif
