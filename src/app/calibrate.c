@@ -320,6 +320,29 @@ run_pass(struct qs_ctx *cx, struct calibration *c)
     return err;
 }
 
+/* What the data have to say was said in the first pass. */
+static void
+progress_only(void *arg, const struct qs_event *ev)
+{
+    struct qs_ctx *cx = arg;
+    if (ev->kind == QS_EVENT_PROGRESS)
+        cx->sink(cx->sink_arg, ev);
+}
+
+static enum qs_err
+run_quietly(struct qs_ctx *cx, struct calibration *c)
+{
+    struct qs_ctx outer = {.sink = cx->sink, .sink_arg = cx->sink_arg};
+    if (cx->sink) {
+        cx->sink = progress_only;
+        cx->sink_arg = &outer;
+    }
+    const enum qs_err err = run_pass(cx, c);
+    cx->sink = outer.sink;
+    cx->sink_arg = outer.sink_arg;
+    return err;
+}
+
 static bool
 wants_again(struct calibration *c)
 {
@@ -337,7 +360,7 @@ run_all(struct qs_ctx *cx, struct calibration *c)
     while (!err && wants_again(c)) {
         c->pass++;
         qs_dataset_rewind(c->data);
-        err = run_pass(cx, c);
+        err = run_quietly(cx, c);
     }
     return err;
 }

@@ -133,20 +133,34 @@ has_column(int algo, int algos)
     return (algos >> algo & 1) && algo != QS_ALGO_min_max;
 }
 
+enum { COLUMNS_MOST = 5 + 2 * QS_N_ALGO };
+struct columns {
+    const char *title[COLUMNS_MOST];
+    enum qs_align align[COLUMNS_MOST];
+    int n;
+};
+
 static void
-print_titles(struct qs_table **t, int algos)
+add_column(struct columns *c, const char *title, enum qs_align align)
 {
-    enum { MOST = 5 + 2 * QS_N_ALGO };
-    const char *title[MOST] = {_("activation"), _("operator"), _("min"), _("max"), _("best")};
-    enum qs_align align[MOST] = {QS_LEFT, QS_LEFT, QS_RIGHT, QS_RIGHT, QS_LEFT};
-    int n = 5;
+    c->title[c->n] = title;
+    c->align[c->n++] = align;
+}
+
+static void
+set_columns(struct columns *c, int algos)
+{
+    c->n = 0;
+    add_column(c, _("activation"), QS_LEFT);
+    add_column(c, _("operator"), QS_LEFT);
+    add_column(c, _("min"), QS_RIGHT);
+    add_column(c, _("max"), QS_RIGHT);
+    add_column(c, _("best"), QS_LEFT);
     for (int i = 0; i < QS_N_ALGO; i++)
         if (has_column(i, algos)) {
-            align[n] = align[n + 1] = QS_RIGHT;
-            title[n++] = qs_algo_names[i];
-            title[n++] = "dB";
+            add_column(c, qs_algo_names[i], QS_RIGHT);
+            add_column(c, "dB", QS_RIGHT);
         }
-    *t = qs_table_new(n, title, align);
 }
 
 static void
@@ -164,8 +178,9 @@ static void
 print_table(const struct qs_calibrated *c, const struct qs_run *run, const struct options *opt,
             int algos)
 {
-    struct qs_table *t;
-    print_titles(&t, algos);
+    struct columns columns;
+    set_columns(&columns, algos);
+    struct qs_table *t = qs_table_new(columns.n, columns.title, columns.align);
     for (int i = 0; i < c->n; i++) {
         const struct qs_observed *s = &c->seen[i];
         qs_table_cell(t, "%s", run->activation[i].var);

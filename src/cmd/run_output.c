@@ -59,6 +59,40 @@ layer_json(const struct qs_run_layer *l)
     return o;
 }
 
+/* "abs_max=1.25 avg=0.98" as an object of numbers. */
+static json_t *
+thresholds_json(const char *text)
+{
+    json_t *o = json_object();
+    char *copy = qs_xstrdup(text ? text : ""), *rest = NULL;
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        char *value = strchr(word, '=');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        json_object_set_new(o, word, qs_json_real(strtod(value, NULL)));
+    }
+    free(copy);
+    return o;
+}
+
+static json_t *
+activation_json(const struct qs_run_activation *a)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "var", qs_json_text(a->var));
+    json_object_set_new(o, "op_type", qs_json_text(a->op_type));
+    json_object_set_new(o, "min", qs_json_real(a->min));
+    json_object_set_new(o, "max", qs_json_real(a->max));
+    json_object_set_new(o, "n_samples", json_integer(a->n_samples));
+    json_object_set_new(o, "n_bad", json_integer(a->n_bad));
+    json_object_set_new(o, "algo", qs_json_text(a->algo));
+    json_object_set_new(o, "threshold", qs_json_real(a->threshold));
+    json_object_set_new(o, "sqnr_db", qs_json_real(a->sqnr_db));
+    json_object_set_new(o, "thresholds", thresholds_json(a->thresholds));
+    return o;
+}
+
 static json_t *
 metric_json(const struct qs_run_metric *m)
 {
@@ -103,13 +137,16 @@ qs_run_json(const struct qs_run *run, bool with_layers)
     json_object_set_new(o, "metrics", metrics);
     if (!with_layers)
         return o;
-    json_t *layers = json_array(), *files = json_array();
+    json_t *layers = json_array(), *files = json_array(), *seen = json_array();
     for (int i = 0; i < run->n_layer; i++)
         json_array_append_new(layers, layer_json(&run->layer[i]));
     for (int i = 0; i < run->n_file; i++)
         json_array_append_new(
             files, json_pack("{s:o,s:I,s:s}", "path", qs_json_text(run->file[i].path), "bytes",
                              (json_int_t)run->file[i].bytes, "sha256", run->file[i].sha256));
+    for (int i = 0; i < run->n_activation; i++)
+        json_array_append_new(seen, activation_json(&run->activation[i]));
+    json_object_set_new(o, "activations", seen);
     json_object_set_new(o, "layers", layers);
     json_object_set_new(o, "files", files);
     if (run->n_sensitivity)
@@ -140,6 +177,27 @@ print_layers(const struct qs_run *run)
         qs_table_cell(t, "%" PRId64, l->bytes_before);
         qs_table_cell(t, "%" PRId64, l->bytes_after);
         qs_table_cell(t, "%s", l->reason);
+    }
+    qs_table_print(t, stdout, false);
+}
+
+static void
+print_activations(const struct qs_run *run)
+{
+    const char *const title[] = {_("activation"), _("operator"),   _("min"),    _("max"),
+                                 _("threshold"),  _("calibrator"), _("SQNR dB")};
+    static const enum qs_align align[] = {QS_LEFT,  QS_LEFT, QS_RIGHT, QS_RIGHT,
+                                          QS_RIGHT, QS_LEFT, QS_RIGHT};
+    struct qs_table *t = qs_table_new(QS_LEN(title), title, align);
+    for (int i = 0; i < run->n_activation; i++) {
+        const struct qs_run_activation *a = &run->activation[i];
+        qs_table_cell(t, "%s", a->var);
+        qs_table_cell(t, "%s", a->op_type);
+        qs_table_cell(t, "%.5g", a->min);
+        qs_table_cell(t, "%.5g", a->max);
+        qs_table_cell(t, isnan(a->threshold) ? "-" : "%.5g", a->threshold);
+        qs_table_cell(t, "%s", a->algo);
+        qs_table_cell(t, isnan(a->sqnr_db) ? "-" : "%.1f", a->sqnr_db);
     }
     qs_table_print(t, stdout, false);
 }
@@ -203,6 +261,8 @@ qs_run_print(const struct qs_run *run, bool with_layers)
     if (run->id)
         print_head(run);
     qs_run_print_metrics(run);
+    if (with_layers && run->n_activation)
+        print_activations(run);
     if (with_layers && run->n_layer)
         print_layers(run);
     if (with_layers && run->n_sensitivity)

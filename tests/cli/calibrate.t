@@ -20,6 +20,11 @@ like "the input is the first" "$(seen)" '{"var":"x","op_type":"conv2d","min":-1.
 like "with every calibrator" "$(seen)" '*"thresholds":{"abs_max":*,"avg":*,"hist":*,"kl":*,"mse":*,"emd":*,"ptf":*,"min_max":*,"percentile":*},"sqnr_db":{*},"best":*'
 ok "the run is stored" "$qslim" runs show 1 --json
 is "as a calibration" "$(key kind)" '"calibrate"'
+like "with what was seen" "$(seen)" '{"var":"x","op_type":"conv2d","min":-1.0,"max":1.0,*"algo":"abs_max","threshold":1.0,*"thresholds":{"abs_max":1.0,*'
+ok "and shown" "$qslim" runs show 1
+like "as a table" "$(tr -s ' ' <"$tmp/out")" "*activation operator min max threshold calibrator SQNR dB
+x conv2d -1 1 1 abs_max 52.3
+*"
 seen=
 for how in "--threads 1" "--threads 3 --batch 5" "--threads 2 --batch 64"; do
     # shellcheck disable=SC2086
