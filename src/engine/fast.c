@@ -271,6 +271,8 @@ add_scratch(struct qs_fast *f)
             floats = f->value[s->x].count / s->ic * (s->oc + f->lanes);
         else if (s->kind == STEP_IDENSE && s->y >= 0 && s->oc % QK_I8_BLOCK != 0)
             floats = f->value[s->y].count / s->oc * (s->oc + QK_I8_BLOCK);
+        else if (qs_i8_shuffles(s))
+            floats = qs_team_size(f->team) * f->value[s->x].d[3] * QK_I8_BLOCK;
         else if (s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN)
             floats = qs_team_size(f->team) * f->value[s->x].d[3] * f->lanes;
         else if (s->kind == STEP_RNN)

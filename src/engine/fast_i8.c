@@ -42,18 +42,25 @@ padded(const struct step *s)
     return (int64_t)s->i8.oc_blocks * QK_I8_BLOCK;
 }
 
-/* Convolutions that the step consists of: one for each tap of a transposed one. */
+/* A 2x2 transposed convolution is one 1x1 convolution for each tap; where all four together make
+ * no more than a block, it is one to 4 oc channels that are put in their places then. */
+static bool
+shuffles(const struct step *s)
+{
+    return qs_i8_shuffles(s);
+}
+
 static int
 taps(const struct step *s)
 {
-    return s->kind == STEP_ITRANSPOSED ? 4 : 1;
+    return s->kind == STEP_ITRANSPOSED && !shuffles(s) ? 4 : 1;
 }
 
 static int64_t
 tap_bytes(const struct step *s)
 {
     return s->kind == STEP_IDEPTHWISE ? padded(s) * s->kh * s->kw
-                                      : qk_i8_packed(s->oc, s->i8.ic, s->i8.kh, s->i8.kw);
+                                      : qk_i8_packed(padded(s), s->i8.ic, s->i8.kh, s->i8.kw);
 }
 
 static void
@@ -86,9 +93,11 @@ pack_dense(const struct step *s, int8_t *out, int32_t *start)
         k.w_oc = s->w_transposed ? s->ic : 1;
     }
     if (s->kind == STEP_ITRANSPOSED) {
-        k.w_oc = 4;
+        k.w_oc = shuffles(s) ? 1 : 4;
         k.w_ic = s->oc * 4;
     }
+    if (shuffles(s))
+        k.oc = 4 * s->oc;
     for (int t = 0; t < taps(s); t++, k.w++)
         qk_i8_pack(&k, out + t * tap_bytes(s), start + t * padded(s));
 }
@@ -161,9 +170,10 @@ qs_i8_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
         pack_depthwise(s, w, start);
     else
         pack_dense(s, w, start);
-    for (int64_t c = 0; c < s->oc; c++) {
-        made.bias[c] = (float)s->scale[c];
-        made.bias[padded(s) + c] = (float)s->shift[c];
+    const int each = shuffles(s) ? 4 : 1;
+    for (int64_t c = 0; c < each * s->oc; c++) {
+        made.bias[c] = (float)s->scale[c / each];
+        made.bias[padded(s) + c] = (float)s->shift[c / each];
     }
     qs_i8_key(f, s, &key);
     qs_i8_take_pack(s, qs_packs_add(f->packs, &key, made));
@@ -187,7 +197,7 @@ set_shape(struct qs_fast *f, struct step *s)
     a->stride_w = window ? s->stride[1] : 1;
     a->dilation_h = window ? s->dilation[0] : 1;
     a->dilation_w = window ? s->dilation[1] : 1;
-    a->oc_blocks = ceil_div(s->oc, QK_I8_BLOCK);
+    a->oc_blocks = shuffles(s) ? 1 : ceil_div(s->oc, QK_I8_BLOCK);
     a->lanes = f->lanes;
 }
 
@@ -213,6 +223,11 @@ set_image(struct qs_fast *f, struct step *s)
         a->add_block = add->block;
         a->add_row = add->row;
         a->add_pixel = add->pixel;
+    }
+    if (shuffles(s)) {
+        a->y_pixel = f->lanes;
+        a->y_block = (int64_t)s->cols * f->lanes;
+        return;
     }
     /* a 1x1 convolution sees one long row */
     if (s->kind != STEP_IDEPTHWISE && a->kh * a->kw * a->stride_h * a->stride_w == 1 &&
@@ -372,9 +387,52 @@ qs_run_IDEPTHWISE(struct qs_fast *f, struct step *s)
     qs_run_ICONV(f, s);
 }
 
+struct shuffle {
+    struct qs_fast *f;
+    const struct step *s;
+    const uint8_t *x; /* of the image */
+    float *y, *room;  /* [member][blocks][width][lanes] */
+};
+
+/* One input row: two output rows. */
+static void
+shuffle_row(void *arg, int64_t row, int member)
+{
+    const struct shuffle *j = arg;
+    const struct step *s = j->s;
+    const int lanes = j->f->lanes, w = s->cols;
+    struct qk_i8_args a = s->i8;
+    a.x = j->x + row * a.x_row;
+    a.y = j->room + (int64_t)member * w * QK_I8_BLOCK;
+    a.y_row = 0;
+    j->f->ki->conv(&a, 0, 1, 0, 1, 0, w);
+    for (int c = 0; c < 4 * (int)s->oc; c++) {
+        const int tap = c % 4;
+        const float *from = a.y + c / lanes * a.y_block + c % lanes;
+        float *y = j->y + ((c / 4 * 2 * s->rows + 2 * row + tap / 2) * 2 * w) + tap % 2;
+        for (int i = 0; i < w; i++)
+            y[2 * i] = from[i * lanes];
+    }
+}
+
+static void
+run_shuffled(struct qs_fast *f, struct step *s)
+{
+    const struct value *x = &f->value[s->x], *y = &f->value[s->y];
+    for (int i = 0; i < image_n(x); i++) {
+        struct shuffle j = {f, s, bytes_of(x) + i * x->image, y->data + i * (y->count / y->d[0]),
+                            f->value[s->scratch].data};
+        qs_team_run(f->team, s->rows, shuffle_row, &j);
+    }
+}
+
 void
 qs_run_ITRANSPOSED(struct qs_fast *f, struct step *s)
 {
+    if (shuffles(s)) {
+        run_shuffled(f, s);
+        return;
+    }
     for (int t = 0; t < taps(s); t++) {
         qs_i8_take_pack(s, s->pack);
         set_pointers(f, s);

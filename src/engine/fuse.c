@@ -168,7 +168,7 @@ fuse_round(struct qs_fast *f, struct step *s)
     struct step *p = x->made >= 0 ? &f->step[x->made] : NULL;
     if (!p || !is_integer(p) || p->y != s->x || p->q >= 0 || y->rounding->bits > 8)
         return;
-    if (p->kind == STEP_IDENSE ? y->inner != p->oc : y->inner != 0)
+    if (qs_i8_shuffles(p) || (p->kind == STEP_IDENSE ? y->inner != p->oc : y->inner != 0))
         return;
     p->q = s->y;
     f->value[s->y].made = x->made;

@@ -31,7 +31,6 @@ makes_image(const struct qs_fast *f, const struct step *s)
     case STEP_DEPTHWISE:
     case STEP_ICONV:
     case STEP_IDEPTHWISE:
-    case STEP_ITRANSPOSED:
     case STEP_POOL:
     case STEP_RESIZE:
     case STEP_BINARY:
@@ -39,6 +38,8 @@ makes_image(const struct qs_fast *f, const struct step *s)
         return true;
     case STEP_TRANSPOSED:
         return 4 * s->oc > f->lanes;
+    case STEP_ITRANSPOSED:
+        return !qs_i8_shuffles(s);
     case STEP_AFFINE:
         return f->value[s->y].n == 4;
     case STEP_DENSE:

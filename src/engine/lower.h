@@ -259,6 +259,11 @@ enum qs_err qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struc
                          const void *w, float **out) QS_MUST_CHECK;
 int64_t qs_fast_packed(const struct qs_fast *f, const struct step *s); /* floats */
 /* fast_i8.c */
+static inline bool
+qs_i8_shuffles(const struct step *s) /* makes floats, PLAIN */
+{
+    return s->kind == STEP_ITRANSPOSED && 4 * s->oc <= QK_I8_BLOCK;
+}
 void qs_i8_prepare(struct qs_fast *f, struct step *s);
 void qs_i8_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key);
 void qs_i8_take_pack(struct step *s, const struct qs_pack *pack);

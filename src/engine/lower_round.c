@@ -8,10 +8,7 @@
 
 #include "engine/lower_rule.h"
 
-enum {
-    BYTE_BITS = 8,
-    SHUFFLED_MOST = 16 /* outputs of a transposed convolution that stays float */
-};
+enum { BYTE_BITS = 8 };
 
 static const struct rounding *
 rounding_of(struct qs_fast *f, int act)
@@ -174,7 +171,6 @@ qs_round_choose(struct qs_fast *f, int32_t number)
         w->var != f->value[s->w].var || !scales_fit(s, w) ||
         w->q->size < (size_t)f->value[s->w].count ||
         sums * s->kh * s->kw > QK_I8_SUM_MOST - QK_I8_BLOCK * s->kh * s->kw ||
-        (s->kind == STEP_TRANSPOSED && 4 * s->oc <= SHUFFLED_MOST) ||
         (s->kind == STEP_DEPTHWISE && s->ic <= QK_I8_QUAD) ||
         (s->kind == STEP_DENSE && !rows_fit(x, s)) || (s->kind != STEP_DENSE && x->inner != 0))
         return;
