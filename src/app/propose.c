@@ -387,9 +387,11 @@ walk(struct walk *w)
     add_point(w, qs_xstrdup(""), -1, 0);
     while (best_change(w, &part, &to)) {
         struct part *p = &w->part[part];
-        w->cost -= p->way[p->now].cost - p->way[to].cost;
         w->bytes += p->way[to].bytes - p->way[p->now].bytes;
         p->now = to;
+        w->cost = 0; /* summed anew: what rounding leaves of differences is no drop */
+        for (int i = 0; i < w->n_part; i++)
+            w->cost += w->part[i].way[w->part[i].now].cost;
         add_point(w, rule_of(p, &p->way[to]), part, to);
     }
     return QS_OK;

@@ -32,7 +32,7 @@ planned=$(sed -n 's/^# \* *\([0-9]*\) .*/\1/p' "$tmp/x.plan")
 report $? "has the size that was said" || diag "$bytes, said $planned"
 ok "and evaluated" "$qslim" eval "$tmp/o" -d "$data" --json
 is "it loses what was measured" "$(tr -d ' \n' <"$tmp/out" | sed 's/.*"top1":{"value":\([0-9.]*\).*/\1/' |
-    awk -v d="$drop" '{ e = 358 / 360 - $1 - d; print e < 1e-6 && e > -1e-6 && d <= 0.01 }')" 1
+    awk -v d="$drop" '{ e = 358 / 360 - $1 - d; print (e < 1e-6 && e > -1e-6 && d <= 0.01) }')" 1
 
 ok "a bound on the size" plan 2 --max-size 80% --json
 is "is kept" "$(key meets) $(awk -v b="$(key bytes)" -v f="$(key bytes_float)" 'BEGIN { print b <= 0.8 * f }')" "true 1"
