@@ -85,16 +85,6 @@ choose_mode(const struct walk *w)
     return "";
 }
 
-/* Methods by name: the list may grow. */
-static int
-find_method(const char *name)
-{
-    for (int i = 0; qs_plan_opts[0].choices[i]; i++)
-        if (strcmp(qs_plan_opts[0].choices[i], name) == 0)
-            return i;
-    return -1;
-}
-
 static bool
 only_8_or_16(const struct qs_run *scan)
 {
@@ -111,13 +101,16 @@ choose_base(struct walk *w)
         qs_plan_copy(&w->base, w->opt->base);
         return;
     }
-    const bool rounds = has_mode(w->scan, "both") || has_mode(w->scan, "activations");
-    const int fixed = find_method("static");
     qs_plan_init(&w->base);
-    w->base.method = rounds && fixed >= 0    ? fixed
-                     : only_8_or_16(w->scan) ? QS_METHOD_DYNAMIC
-                                             : QS_METHOD_WEIGHT_ONLY;
     w->base.weight_type = w->choices.weight_type;
+    w->base.method = only_8_or_16(w->scan) ? QS_METHOD_DYNAMIC : QS_METHOD_WEIGHT_ONLY;
+    if (!has_mode(w->scan, "both") && !has_mode(w->scan, "activations"))
+        return;
+    w->base.method = QS_METHOD_STATIC;
+    w->base.activation_bits = w->scan->bits;
+    w->base.algo = w->choices.algo;
+    w->base.data = qs_xstrdup(w->choices.data);
+    w->base.samples = w->choices.samples;
 }
 
 /* ---- ways ---- */
@@ -213,7 +206,7 @@ add_ways(struct walk *w, int bits)
             *p = (struct part){.weight = weight};
             add_way(p, (struct way){0, l->bytes_before, 0, 0});
         }
-        add_way(p, (struct way){bits, l->bytes_after + l->scale_bytes, cost_of(w, r),
+        add_way(p, (struct way){bits, l->bytes_after + l->scale_bytes + l->param_bytes, cost_of(w, r),
                                 r->cosine < 1 ? 1 - r->cosine : 0});
     }
     qs_decisions_free(d);
@@ -394,9 +387,11 @@ walk(struct walk *w)
     add_point(w, qs_xstrdup(""), -1, 0);
     while (best_change(w, &part, &to)) {
         struct part *p = &w->part[part];
-        w->cost -= p->way[p->now].cost - p->way[to].cost;
         w->bytes += p->way[to].bytes - p->way[p->now].bytes;
         p->now = to;
+        w->cost = 0; /* summed anew: what rounding leaves of differences is no drop */
+        for (int i = 0; i < w->n_part; i++)
+            w->cost += w->part[i].way[w->part[i].now].cost;
         add_point(w, rule_of(p, &p->way[to]), part, to);
     }
     return QS_OK;

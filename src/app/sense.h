@@ -205,6 +205,9 @@ enum qs_err qs_sense_trial_run(struct qs_ctx *cx, struct sense_trial *t,
 
 const char *qs_sense_phase_text(const struct scan *s); /* of its progress */
 
+int64_t qs_sense_resident(void); /* most bytes of memory that the process had so far */
+enum qs_err qs_sense_too_little(struct qs_ctx *cx, const struct scan *s, int64_t need);
+
 /* ---- engines: run the phase of the cursor from its sample to the end ---- */
 enum qs_err qs_sense_fast(struct qs_ctx *cx, struct scan *s) QS_MUST_CHECK;
 enum qs_err qs_sense_exact(struct qs_ctx *cx, struct scan *s) QS_MUST_CHECK;

@@ -14,7 +14,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "app/runner.h"
 #include "app/sense.h"
@@ -162,41 +161,15 @@ give_probe(struct fast *f, struct qs_probe *p)
 
 /* ---- memory ---- */
 
-static int64_t
-resident(void)
-{
-    struct rusage u;
-    return getrusage(RUSAGE_SELF, &u) == 0 ? (int64_t)u.ru_maxrss * 1024 : 0;
-}
-
-static enum qs_err
-too_little(struct qs_ctx *cx, const struct scan *s, int64_t need)
-{
-    char a[16], b[16];
-    return qs_fail(cx, QS_ERR_MEMORY, _("the scan needs at least %s of memory, %s are allowed"),
-                   qs_format_bytes(a, sizeof(a), need), qs_format_bytes(b, sizeof(b), s->memory));
-}
-
-/* Weights are there rounded, and packed as they are and rounded. */
-static enum qs_err
-foresee(struct qs_ctx *cx, const struct scan *s)
-{
-    int64_t weights = 0;
-    for (int i = 0; i < s->n_layer; i++)
-        weights += (int64_t)s->o->model->var[s->layer[i].layer->var].data->bytes;
-    const int64_t need = resident() + weights * (1 + s->n_bits);
-    return need > s->memory ? too_little(cx, s, need) : QS_OK;
-}
-
 /* How many units of the family fit side by side. */
 static enum qs_err
 choose_width(struct fast *f, const struct family *y)
 {
     const int64_t unit = PROBES_PER_UNIT * qs_probe_tensor_bytes(y->root) + y->state_bytes;
     const int64_t first = unit - qs_probe_tensor_bytes(y->root); /* the root is there */
-    const int64_t left = f->s->memory - resident() - first;
+    const int64_t left = f->s->memory - qs_sense_resident() - first;
     if (left < 0)
-        return too_little(f->cx, f->s, f->s->memory - left);
+        return qs_sense_too_little(f->cx, f->s, f->s->memory - left);
     const int64_t n = 1 + left / (unit ? unit : 1);
     f->width = n < f->cx->threads ? (int)n : f->cx->threads;
     return QS_OK;
@@ -206,7 +179,7 @@ choose_width(struct fast *f, const struct family *y)
 static struct family *
 make_room(struct fast *f)
 {
-    if (f->n_family < SHAPES_MOST && (f->n_family == 0 || resident() < f->s->memory / 2))
+    if (f->n_family < SHAPES_MOST && (f->n_family == 0 || qs_sense_resident() < f->s->memory / 2))
         return &f->family[f->n_family++];
     struct family *oldest = &f->family[0];
     for (int i = 1; i < f->n_family; i++)
@@ -694,9 +667,7 @@ qs_sense_fast(struct qs_ctx *cx, struct scan *s)
 {
     struct fast f = {.s = s, .cx = cx};
     bool more = true;
-    enum qs_err err = foresee(cx, s);
-    if (!err)
-        err = qs_app_runnable(cx, s->o, &f.model);
+    enum qs_err err = qs_app_runnable(cx, s->o, &f.model);
     pthread_mutex_init(&f.lock, NULL);
     make_variants(&f);
     s->tasks = 1;

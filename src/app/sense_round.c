@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/runner.h"
 #include "app/sense.h"
 #include "base/i18n.h"
 #include "base/mem.h"
@@ -66,90 +65,61 @@ qs_sense_bytes(const struct scan *s, const struct sense_layer *l, const struct s
 
 /* ---- thresholds ---- */
 
-/* What was seen of each variable. */
-struct seen {
-    const struct scan *s;
-    bool *keep; /* [n_var] */
-    double *sum, *most;
-    int64_t *n;
-};
-
-static enum qs_err
-look_at(struct qs_ctx *cx, void *arg, int32_t node, int32_t var, const struct qs_value *v)
+/* Calibrators that look for the least error look at the grid of a width. */
+static bool
+depends_on_bits(int algo)
 {
-    struct seen *seen = arg;
-    float most = 0;
-    (void)cx;
-    (void)node;
-    if (!seen->keep[var] || v->dtype != QS_DTYPE_float32)
-        return QS_OK;
-    for (int64_t i = 0; i < v->count; i++) {
-        const float a = fabsf(v->f32[i]);
-        most = a > most || isnan(a) ? a : most;
-    }
-    if (!isfinite(most))
-        return QS_OK;
-    seen->sum[var] += (double)most;
-    seen->most[var] = fmax(seen->most[var], (double)most);
-    seen->n[var]++;
-    return QS_OK;
+    return algo == QS_ALGO_kl || algo == QS_ALGO_mse || algo == QS_ALGO_emd ||
+           algo == QS_ALGO_ptf || algo == QS_ALGO_auto;
 }
 
 static enum qs_err
-look_at_all(struct qs_ctx *cx, struct scan *s, struct seen *seen)
+set_threshold(struct qs_ctx *cx, const struct scan *s, struct sense_node *node,
+              const struct qs_observed *seen, int b)
 {
-    const struct qs_runner_options how = {.engine.keep = seen->keep, .batch = 1};
-    const struct qs_watch watch = {look_at, seen};
-    struct qs_runner *r = NULL;
-    struct qs_sample *sample = NULL;
-    enum qs_err err = qs_runner_new(cx, s->o, &how, &r);
-    while (!err && !(err = qs_sense_next(cx, s, &sample)) && sample) {
-        err = qs_runner_run(cx, r, &sample, 1, &watch);
-        if (err)
-            (void)qs_prefix(cx, _("cannot run on sample '%s'"), s->data->name[sample->i]);
-        qs_progress(cx, _("calibrate"), sample->i + 1, s->data->n);
-        qs_sample_free(sample);
-    }
-    qs_runner_free(r);
-    qs_dataset_rewind(s->data);
-    s->told = s->told || !err;
+    const int algo = s->choices.algo == QS_ALGO_auto && seen ? seen->best : s->choices.algo;
+    const double t = seen && seen->n_values ? seen->threshold[algo] : NAN;
+    if (isnan(t))
+        return qs_fail(cx, QS_ERR_UNSUPPORTED,
+                       _("no sample reaches layer '%s' with finite numbers"),
+                       s->o->model->var[s->layer[node->layer].layer->var].name);
+    node->threshold[b] = t > 1e-8 ? (float)t : 1e-8F;
+    return QS_OK;
+}
+
+/* One pass over the data; sets the thresholds for widths from .. to - 1. */
+static enum qs_err
+calibrate(struct qs_ctx *cx, struct scan *s, const bool *want, int from, int to)
+{
+    const struct qs_calibrate_options how = {
+        .data = s->choices.data,
+        .samples = s->choices.samples,
+        .max_pixels = s->opt->max_pixels,
+        .exact = s->exact,
+        .calib = {.bits = s->bits[from], .hist_percent = 0.9999},
+        .want = want,
+    };
+    struct qs_calibrated seen;
+    enum qs_err err = qs_app_calibrate(cx, s->o, &how, &seen);
+    if (err)
+        return err;
+    for (int i = 0; i < s->n_node && !err; i++)
+        for (int b = from; b < to && !err; b++)
+            err = set_threshold(cx, s, &s->node[i], qs_calibrated_of(&seen, s->node[i].input), b);
+    qs_calibrated_release(&seen);
     return err;
-}
-
-static enum qs_err
-set_thresholds(struct qs_ctx *cx, struct scan *s, const struct seen *seen)
-{
-    for (int i = 0; i < s->n_node; i++) {
-        const int32_t var = s->node[i].input;
-        if (seen->n[var] == 0)
-            return qs_fail(cx, QS_ERR_UNSUPPORTED,
-                           _("no sample reaches layer '%s' with finite numbers"),
-                           s->o->model->var[s->layer[s->node[i].layer].layer->var].name);
-        const double t = s->choices.algo == QS_ALGO_avg ? seen->sum[var] / (double)seen->n[var]
-                                                        : seen->most[var];
-        for (int b = 0; b < s->n_bits; b++)
-            s->node[i].threshold[b] = t > 1e-8 ? (float)t : 1e-8f;
-    }
-    return QS_OK;
 }
 
 enum qs_err
 qs_sense_calibrate(struct qs_ctx *cx, struct scan *s)
 {
-    const size_t n = (size_t)s->o->model->n_var + 1;
-    struct seen seen = {.s = s,
-                        .keep = qs_xcalloc(n, sizeof(bool)),
-                        .sum = qs_xcalloc(n, sizeof(double)),
-                        .most = qs_xcalloc(n, sizeof(double)),
-                        .n = qs_xcalloc(n, sizeof(int64_t))};
+    bool *want = qs_xcalloc((size_t)s->o->model->n_var + 1, sizeof(*want));
+    const int step = depends_on_bits(s->choices.algo) ? 1 : s->n_bits;
+    enum qs_err err = QS_OK;
     for (int i = 0; i < s->n_node; i++)
-        seen.keep[s->node[i].input] = true;
-    enum qs_err err = look_at_all(cx, s, &seen);
-    if (!err)
-        err = set_thresholds(cx, s, &seen);
-    free(seen.keep);
-    free(seen.sum);
-    free(seen.most);
-    free(seen.n);
+        want[s->node[i].input] = true;
+    for (int b = 0; b < s->n_bits && !err; b += step)
+        err = calibrate(cx, s, want, b, b + step);
+    free(want);
     return err;
 }

@@ -10,6 +10,7 @@
 #include "app/sense.h"
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 static double
 seconds_now(void)
@@ -58,6 +59,32 @@ quarter_of_machine(void)
     return pages > 0 && page > 0 ? (int64_t)pages / 4 * page : (int64_t)1 << 30;
 }
 
+int64_t
+qs_sense_resident(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (int64_t)u.ru_maxrss * 1024 : 0;
+}
+
+enum qs_err
+qs_sense_too_little(struct qs_ctx *cx, const struct scan *s, int64_t need)
+{
+    char a[16], b[16];
+    return qs_fail(cx, QS_ERR_MEMORY, _("the scan needs at least %s of memory, %s are allowed"),
+                   qs_format_bytes(a, sizeof(a), need), qs_format_bytes(b, sizeof(b), s->memory));
+}
+
+/* Before the work: weights are there rounded, and packed as they are and rounded. */
+static enum qs_err
+foresee(struct qs_ctx *cx, const struct scan *s)
+{
+    int64_t weights = 0;
+    for (int i = 0; i < s->n_layer; i++)
+        weights += (int64_t)s->o->model->var[s->layer[i].layer->var].data->bytes;
+    const int64_t need = qs_sense_resident() + weights * (1 + 2 * s->n_bits);
+    return need > s->memory ? qs_sense_too_little(cx, s, need) : QS_OK;
+}
+
 /* Everything that follows from the choices. */
 static enum qs_err
 prepare(struct qs_ctx *cx, struct scan *s)
@@ -70,11 +97,13 @@ prepare(struct qs_ctx *cx, struct scan *s)
         err = qs_dataset_open(cx, s->choices.data, &how, &s->data);
     if (!err)
         err = qs_sense_metric(cx, s);
+    s->memory = s->opt->memory > 0 ? s->opt->memory : quarter_of_machine();
+    if (!err)
+        err = foresee(cx, s);
     if (!err)
         err = qs_sense_round_weights(cx, s);
     if (err)
         return err;
-    s->memory = s->opt->memory > 0 ? s->opt->memory : quarter_of_machine();
     s->n_sum = qs_sense_n_sums(s);
     s->sum = qs_xcalloc((size_t)s->n_sum, sizeof(*s->sum));
     return QS_OK;
@@ -151,6 +180,7 @@ static enum qs_err
 calibrate_and_run(struct qs_ctx *cx, struct scan *s)
 {
     enum qs_err err = s->rounds && !s->calibrated ? qs_sense_calibrate(cx, s) : QS_OK;
+    s->told = s->told || (s->rounds && !err);
     s->calibrated = s->calibrated || !err;
     return err ? err : run_phase(cx, s);
 }
@@ -180,11 +210,10 @@ run_phases(struct qs_ctx *cx, struct scan *s)
 static void
 report(struct scan *s)
 {
-    struct rusage u;
     qs_sense_rows(s, &s->out->run);
     qs_sense_sort(&s->out->run);
     qs_sense_totals(s, s->out);
-    s->out->peak_rss_bytes = getrusage(RUSAGE_SELF, &u) == 0 ? (int64_t)u.ru_maxrss * 1024 : 0;
+    s->out->peak_rss_bytes = qs_sense_resident();
 }
 
 static void

@@ -93,7 +93,7 @@ describe(const struct qs_proposal *p, int64_t run, const char *prefix, struct qs
                       f->drop);
         if (!isnan(f->measured))
             qs_str_printf(out, " (%.6g)", f->measured);
-        qs_str_printf(out, "  %s\n", f->change);
+        qs_str_printf(out, "%s%s\n", *f->change ? "  " : "", f->change);
     }
 }
 

@@ -148,7 +148,7 @@ scan(struct qs_ctx *cx, const struct qs_common *common, const struct options *op
     struct qs_sensed s;
     how->db = common->db;
     enum qs_err err = qs_app_sensitivity(cx, o, how, NULL, NULL, &s);
-    if (err && s.run.id)
+    if (err == QS_ERR_CANCELLED && s.run.id)
         qs_note(
             cx,
             _("run %" PRId64 " is stored as far as it came: --resume %" PRId64 " goes on with it"),
