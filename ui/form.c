@@ -76,6 +76,14 @@ static const struct ui_column column[] = {
      .style = style_help},
 };
 
+static bool
+hidden(void *arg, int row)
+{
+    const struct ui_form *f = arg;
+    const struct qs_opt *opt = f->opt[row];
+    return f->applies && !f->applies(f->base, opt) && qs_opt_is_default(opt, f->base);
+}
+
 void
 ui_form_init(struct ui_form *f, const struct qs_opt *opt, int n, const char *leave_out,
              const void *base,
@@ -87,7 +95,14 @@ ui_form_init(struct ui_form *f, const struct qs_opt *opt, int n, const char *lea
         if (opt[i].type != QS_OPT_LIST && !qs_in_list(leave_out, opt[i].name))
             f->opt[f->n++] = &opt[i];
     ui_table_init(&f->table, column, QS_LEN(column), f);
+    f->table.hidden = hidden;
     ui_table_set_rows(&f->table, f->n);
+}
+
+void
+ui_form_refresh(struct ui_form *f)
+{
+    ui_table_refilter(&f->table);
 }
 
 void
@@ -190,6 +205,7 @@ ui_form_edit(struct ui_form *f, struct ui *ui)
     qs_str_init(&value);
     qs_opt_print(opt, f->base, &value);
     snprintf(label, sizeof(label), "%s (%s): ", opt->name, opt->arg ? opt->arg : "");
-    ui_ask(ui, UI_PROMPT_TEXT, label, value.s, typed, f);
+    const bool path = opt->arg && strcmp(opt->arg, "FILE") == 0;
+    ui_ask(ui, path ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label, value.s, typed, f);
     qs_str_release(&value);
 }

@@ -155,7 +155,8 @@ ui_seen_clipped(const struct ui_seen *s, double threshold)
 {
     const double at = threshold / s->of.width;
     double above = 0;
-    if (s->of.n_values == 0 || !(at >= 0) || threshold >= s->of.max)
+    /* thresholds are stored with nine digits */
+    if (s->of.n_values == 0 || !(at >= 0) || threshold >= s->of.max * (1 - 1e-6))
         return 0;
     for (int i = s->of.n_bin - 1; i >= 0 && i + 1 > at; i--)
         above += (double)s->count[i] * fmin(1, i + 1 - at);

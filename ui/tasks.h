@@ -47,6 +47,7 @@ void ui_task_look(struct ui *ui, int layer);
 /* Looks in the store for what was last seen of the activations of the model: once for each, or
  * again when a run of it may be new. */
 void ui_task_seen(struct ui *ui, bool again);
+void ui_task_calibrate(struct ui *ui, const char *data, int64_t samples);
 void ui_task_quantize(struct ui *ui, const char *folder, bool force);
 /* samples: the first so many, 0: all. */
 void ui_task_eval(struct ui *ui, const char *data, int64_t samples);

@@ -319,6 +319,15 @@ act_eval(struct ui *ui, const char *arg)
 }
 
 static void
+act_calibrate(struct ui *ui, const char *arg)
+{
+    int64_t samples;
+    char *data = ui_split_count(arg, &samples);
+    ui_task_calibrate(ui, data, samples);
+    free(data);
+}
+
+static void
 act_wait(struct ui *ui, const char *arg)
 {
     (void)arg;
@@ -343,19 +352,13 @@ static const struct {
     enum ui_action act;
     void (*run)(struct ui *ui, const char *arg);
 } global[] = {
-    {UI_ACT_BACK, act_back},
-    {UI_ACT_NEXT_PANE, act_next_pane},
-    {UI_ACT_PREV_PANE, act_prev_pane},
-    {UI_ACT_COMMAND, act_command},
-    {UI_ACT_OPEN, act_open},
-    {UI_ACT_EVAL, act_eval},
-    {UI_ACT_SET, act_set},
-    {UI_ACT_THEME, act_theme},
-    {UI_ACT_SAVE_SCREEN, act_save_screen},
-    {UI_ACT_WAIT, act_wait},
-    {UI_ACT_REDRAW, act_redraw},
-    {UI_ACT_SUSPEND, act_suspend},
-    {UI_ACT_QUIT, act_quit},
+    {UI_ACT_BACK, act_back},           {UI_ACT_NEXT_PANE, act_next_pane},
+    {UI_ACT_PREV_PANE, act_prev_pane}, {UI_ACT_COMMAND, act_command},
+    {UI_ACT_OPEN, act_open},           {UI_ACT_EVAL, act_eval},
+    {UI_ACT_CALIBRATE, act_calibrate}, {UI_ACT_SET, act_set},
+    {UI_ACT_THEME, act_theme},         {UI_ACT_SAVE_SCREEN, act_save_screen},
+    {UI_ACT_WAIT, act_wait},           {UI_ACT_REDRAW, act_redraw},
+    {UI_ACT_SUSPEND, act_suspend},     {UI_ACT_QUIT, act_quit},
 };
 
 static bool
@@ -419,12 +422,21 @@ act_with_text(struct ui *ui, void *arg, const char *text)
         ui_act(ui, act, text);
 }
 
+/* What stands in the line when an action asks; NULL: nothing. */
+static const char *
+initial_text(const struct ui *ui, enum ui_action act)
+{
+    const struct ui_table *t = ui_focused_table(ui);
+    if (act == UI_ACT_CALIBRATE)
+        return ui->plan.now.data;
+    return act == UI_ACT_FILTER && t ? t->filter.text : NULL;
+}
+
 /* An action that needs text asks for it when a key gave it. */
 static bool
 ask_argument(struct ui *ui, enum ui_action act)
 {
     const struct ui_action_row *row = &ui_actions[act];
-    const struct ui_table *t = ui_focused_table(ui);
     if (!row->arg || (row->arg[0] == '[' && act != UI_ACT_FILTER))
         return false;
     char label[160];
@@ -432,8 +444,8 @@ ask_argument(struct ui *ui, enum ui_action act)
         snprintf(label, sizeof(label), "%s", act == UI_ACT_SEARCH ? "/" : "\\");
     else
         snprintf(label, sizeof(label), "%s (%s): ", _(row->help), row->arg);
-    ui_ask(ui, ui_takes_path(act) ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label,
-           act == UI_ACT_FILTER && t ? t->filter.text : NULL, act_with_text, (void *)(intptr_t)act);
+    ui_ask(ui, ui_takes_path(act) ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label, initial_text(ui, act),
+           act_with_text, (void *)(intptr_t)act);
     return true;
 }
 

@@ -135,14 +135,14 @@ ui_rule_calibrator(struct ui *ui, const int *layer, int n, const char *arg)
         ui_say(ui, UI_BAD, _("'%s' is no calibrator and no threshold"), name);
         return;
     }
-    if (pattern[0])
+    if (ui->plan.now.method != QS_METHOD_STATIC)
+        ui_say(ui, UI_CAUTION, _("calibrators are for method static; :set method static"));
+    else if (pattern[0])
         ui_rule_pattern_add(ui, pattern, what);
     else if (n == 0)
         ui_say(ui, UI_CAUTION, _("no weight here that can be quantized"));
     else
         ui_rule_layers(ui, layer, n, what);
-    if ((pattern[0] || n > 0) && ui->plan.now.method != QS_METHOD_STATIC)
-        ui_say(ui, UI_CAUTION, _("activations stay as they are until :set method static"));
 }
 
 static void

@@ -228,12 +228,20 @@ set_choice(struct ui *ui, const struct qs_opt *opt, const char *text)
     ui_plan_set(ui, opt, text);
 }
 
+static bool
+choice_applies(const void *plan, const struct qs_opt *opt)
+{
+    return qs_plan_applies(plan, opt);
+}
+
 static void *
 open_view(struct ui *ui)
 {
     struct state *st = qs_xcalloc(1, sizeof(*st));
     st->ui = ui;
     ui_form_init(&st->form, qs_plan_opts, qs_n_plan_opts, "op-types", &ui->plan.now, set_choice);
+    st->form.applies = choice_applies;
+    ui_form_refresh(&st->form);
     ui_table_init(&st->types, type_column, QS_LEN(type_column), st);
     ui_table_init(&st->rules, rule_column, QS_LEN(rule_column), st);
     count_types(st);
@@ -262,6 +270,7 @@ update(struct ui *ui, void *state, enum ui_event ev)
         count_types(st);
     if (ev != UI_EVENT_MODEL && ev != UI_EVENT_PLAN)
         return;
+    ui_form_refresh(&st->form);
     ui_table_set_rows(&st->rules, ui->plan.now.layer.n);
     st->rules.cursor = at < ui->plan.now.layer.n ? at : 0;
 }
@@ -401,7 +410,8 @@ draw_panes(struct state *st, struct ui_screen *s, struct ui_rect r)
         draw_pane(st, PANE_RULES, s, (struct ui_rect){r.y, r.x + b, r.h, r.w - b});
         return;
     }
-    const int left = r.w * 5 / 9, upper = st->form.n + 1 < r.h - 3 ? st->form.n + 1 : r.h - 3;
+    const int left = r.w * 5 / 9, rows = st->form.table.n_shown + 1;
+    const int upper = rows < r.h - 3 ? rows : r.h - 3;
     draw_pane(st, PANE_CHOICES, s, (struct ui_rect){r.y, r.x, upper, left});
     draw_pane(st, PANE_RULES, s, (struct ui_rect){r.y + upper + 1, r.x, r.h - upper - 1, left});
     draw_pane(st, PANE_TYPES, s, (struct ui_rect){r.y, r.x + left + 1, r.h, r.w - left - 1});

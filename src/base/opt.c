@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,6 +226,19 @@ qs_opt_set(struct qs_ctx *cx, const struct qs_opt *opt, const char *text, void *
     abort();
 }
 
+/* The shortest decimal that is read back as this number. */
+static void
+print_number(double v, struct qs_str *out)
+{
+    char text[32];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    qs_str_add(out, text);
+}
+
 void
 qs_opt_print(const struct qs_opt *opt, const void *base, struct qs_str *out)
 {
@@ -237,7 +251,7 @@ qs_opt_print(const struct qs_opt *opt, const void *base, struct qs_str *out)
         qs_str_printf(out, "%d", *(const int *)p);
         break;
     case QS_OPT_FLOAT:
-        qs_str_printf(out, "%.17g", *(const double *)p);
+        print_number(*(const double *)p, out);
         break;
     case QS_OPT_SIZE:
         qs_str_printf(out, "%" PRId64, *(const int64_t *)p);
