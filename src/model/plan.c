@@ -269,22 +269,30 @@ check_static(struct qs_ctx *cx, const struct qs_plan *plan)
 }
 
 static enum qs_err
-check_rule(struct qs_ctx *cx, const struct qs_plan *plan, const char *text)
+check_parsed(struct qs_ctx *cx, const struct qs_plan *plan, const char *text,
+             const struct qs_rule *rule)
 {
-    struct qs_rule rule;
-    const enum qs_err err = qs_rule_parse(cx, text, &rule);
-    if (err)
-        return err;
-    qs_rule_release(&rule);
-    if (plan->method == QS_METHOD_DYNAMIC && rule.bits && rule.bits != 8 && rule.bits != 16)
+    if (plan->method == QS_METHOD_DYNAMIC && rule->bits && rule->bits != 8 && rule->bits != 16)
         return qs_fail(cx, QS_ERR_USAGE,
                        _("rule '%s': method dynamic takes 8 or 16 bits (weight-only takes any "
                          "from 2 to 16)"),
                        text);
-    if (qs_rule_is_range(&rule) && plan->method != QS_METHOD_STATIC)
+    if (qs_rule_is_range(rule) && plan->method != QS_METHOD_STATIC)
         return qs_fail(cx, QS_ERR_USAGE, _("rule '%s': activations are ranged by method static"),
                        text);
-    return plan->method == QS_METHOD_STATIC ? check_static_bits(cx, plan, text, rule.bits) : QS_OK;
+    return plan->method == QS_METHOD_STATIC ? check_static_bits(cx, plan, text, rule->bits) : QS_OK;
+}
+
+static enum qs_err
+check_rule(struct qs_ctx *cx, const struct qs_plan *plan, const char *text)
+{
+    struct qs_rule rule;
+    enum qs_err err = qs_rule_parse(cx, text, &rule);
+    if (err)
+        return err;
+    err = check_parsed(cx, plan, text, &rule);
+    qs_rule_release(&rule);
+    return err;
 }
 
 static enum qs_err
