@@ -190,6 +190,7 @@ ui_form_edit(struct ui_form *f, struct ui *ui)
     qs_str_init(&value);
     qs_opt_print(opt, f->base, &value);
     snprintf(label, sizeof(label), "%s (%s): ", opt->name, opt->arg ? opt->arg : "");
-    ui_ask(ui, UI_PROMPT_TEXT, label, value.s, typed, f);
+    const bool path = opt->arg && strcmp(opt->arg, "FILE") == 0;
+    ui_ask(ui, path ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label, value.s, typed, f);
     qs_str_release(&value);
 }
