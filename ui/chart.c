@@ -37,8 +37,11 @@ add_title(struct qs_str *out, const struct ui_chart *c, int which)
 {
     struct qs_metric_look look = {.unit = ""};
     qs_app_metric_look(c->name[which], &look);
-    qs_str_printf(out, "%s%s%s%s", c->name[which], *look.unit ? ", " : "", look.unit,
-                  c->less[which] ? _(" (less is better)") : _(" (more is better)"));
+    const char *better = c->less[which] ? _(" (less is better)") : _(" (more is better)");
+    qs_str_printf(out, "%s%s%s", c->name[which], *look.unit ? ", " : "", look.unit);
+    /* where there is room */
+    if (2 * (ui_width(out->s) + ui_width(better)) < c->plot.w)
+        qs_str_add(out, better);
 }
 
 /* Widest label of the ticks. */

@@ -235,6 +235,22 @@ ui_layer_decision(const struct ui_model *m, int layer)
                                                                  : NULL;
 }
 
+void
+ui_add_decision(struct qs_str *out, const struct ui_model *m, int layer)
+{
+    const struct qs_decision *d = ui_layer_decision(m, layer);
+    if (!m->opened->layers->layer[layer].quantizable)
+        qs_str_add(out, _("no"));
+    else if (!d)
+        qs_str_add(out, "?");
+    else if (d->action == QS_ACTION_SKIP)
+        qs_str_add(out, _("skip"));
+    else if (d->action == QS_ACTION_KEEP)
+        qs_str_add(out, _("fp"));
+    else
+        qs_str_printf(out, "%s%d", d->action == QS_ACTION_SIMULATE ? "~" : "", d->bits);
+}
+
 double
 ui_layer_sqnr(const struct ui_model *m, int layer)
 {

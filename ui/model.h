@@ -71,6 +71,9 @@ int ui_layer_op(const struct ui_model *m, int layer);
 const struct qs_layer_stats *ui_layer_stats(const struct ui_model *m,
                                             int layer); /* NULL: not yet */
 const struct qs_decision *ui_layer_decision(const struct ui_model *m, int layer); /* NULL: none */
+/* What the plan makes of a layer: "8", "~4" rounded but stored as FP32, "skip", "fp" left as it is,
+ * "no" cannot be. */
+void ui_add_decision(struct qs_str *out, const struct ui_model *m, int layer);
 /* In dB at the decided bits; NaN: does not apply or not known yet. */
 double ui_layer_sqnr(const struct ui_model *m, int layer);
 /* The same for what the layer computes: the noise of its weight and, where a plan rounds it and it

@@ -159,6 +159,16 @@ add_if(struct qs_strv *out, const char *word, const char *name)
         qs_strv_add(out, name);
 }
 
+static void
+list_quantities(const struct ui *ui, const char *word, struct qs_strv *out)
+{
+    struct qs_strv all = {0};
+    ui_list_quantities(ui, &all);
+    for (int i = 0; i < all.n; i++)
+        add_if(out, word, all.v[i]);
+    qs_strv_release(&all);
+}
+
 /* Words an action takes: names of choices and their values, columns, themes. */
 static void
 list_arguments(const struct ui *ui, const char *line, const char *word, struct qs_strv *out)
@@ -173,7 +183,12 @@ list_arguments(const struct ui *ui, const char *line, const char *word, struct q
     else if (act == UI_ACT_CALIBRATOR)
         for (int i = 0; qs_algo_names[i]; i++)
             add_if(out, word, qs_algo_names[i]);
-    else if (act == UI_ACT_THEME)
+    else if (act == UI_ACT_X_AXIS || act == UI_ACT_Y_AXIS)
+        list_quantities(ui, word, out);
+    else if (act == UI_ACT_PROPOSE) {
+        add_if(out, word, "max-drop=");
+        add_if(out, word, "max-size=");
+    } else if (act == UI_ACT_THEME)
         for (int i = 0; i < UI_N_THEMES; i++)
             add_if(out, word, ui_theme_name[i]);
     else if (act == UI_ACT_SORT && ui_views[ui->view].view->table) {
@@ -239,7 +254,7 @@ complete(struct ui *ui)
         const size_t have = strlen(word), n = common_length(&found);
         if (n > have)
             insert(p, found.v[0] + have, n - have);
-        if (found.n == 1 && p->kind == UI_PROMPT_COMMAND && found.v[0][n - 1] != '/')
+        if (found.n == 1 && p->kind == UI_PROMPT_COMMAND && !strchr("/=", found.v[0][n - 1]))
             insert(p, " ", 1);
     }
     show_choices(p, &found);

@@ -64,6 +64,7 @@ ui_adopt(struct ui *ui, struct qs_opened *opened)
     ui->op = ui->layer = -1;
     ui_look_free(ui->look);
     ui->look = NULL;
+    ui_scan_clear(&ui->scan);
     if (another)
         drop_rules(ui);
     ui_model_decide(ui->model, &ui->plan.now);

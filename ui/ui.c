@@ -75,6 +75,7 @@ ui_init(struct qs_ctx *cx, struct ui *ui)
     *ui = (struct ui){.op = -1, .layer = -1, .dirty = true};
     ui_plan_init(&ui->plan);
     ui_prompt_init(&ui->prompt);
+    ui_scan_init(&ui->scan);
     return qs_worker_new(cx, &ui->worker);
 }
 
@@ -108,6 +109,7 @@ ui_release(struct ui *ui)
     qs_runs_release(&ui->runs);
     release_compare(ui);
     qs_pareto_release(&ui->pareto);
+    ui_scan_release(&ui->scan);
     ui_config_release(&ui->config);
 }
 
@@ -318,6 +320,26 @@ act_eval(struct ui *ui, const char *arg)
     free(data);
 }
 
+/* What the Sensitivity view does wherever it is asked for. */
+static void
+in_sensitivity(struct ui *ui, enum ui_action act, const char *arg)
+{
+    ui_go(ui, UI_VIEW_SENSITIVITY);
+    ui_views[ui->view].view->act(ui, ui->state[ui->view], act, arg);
+}
+
+static void
+act_scan(struct ui *ui, const char *arg)
+{
+    in_sensitivity(ui, UI_ACT_SCAN, arg);
+}
+
+static void
+act_propose(struct ui *ui, const char *arg)
+{
+    in_sensitivity(ui, UI_ACT_PROPOSE, arg);
+}
+
 static void
 act_calibrate(struct ui *ui, const char *arg)
 {
@@ -352,13 +374,22 @@ static const struct {
     enum ui_action act;
     void (*run)(struct ui *ui, const char *arg);
 } global[] = {
-    {UI_ACT_BACK, act_back},           {UI_ACT_NEXT_PANE, act_next_pane},
-    {UI_ACT_PREV_PANE, act_prev_pane}, {UI_ACT_COMMAND, act_command},
-    {UI_ACT_OPEN, act_open},           {UI_ACT_EVAL, act_eval},
-    {UI_ACT_CALIBRATE, act_calibrate}, {UI_ACT_SET, act_set},
-    {UI_ACT_THEME, act_theme},         {UI_ACT_SAVE_SCREEN, act_save_screen},
-    {UI_ACT_WAIT, act_wait},           {UI_ACT_REDRAW, act_redraw},
-    {UI_ACT_SUSPEND, act_suspend},     {UI_ACT_QUIT, act_quit},
+    {UI_ACT_BACK, act_back},
+    {UI_ACT_NEXT_PANE, act_next_pane},
+    {UI_ACT_PREV_PANE, act_prev_pane},
+    {UI_ACT_COMMAND, act_command},
+    {UI_ACT_OPEN, act_open},
+    {UI_ACT_EVAL, act_eval},
+    {UI_ACT_CALIBRATE, act_calibrate},
+    {UI_ACT_SET, act_set},
+    {UI_ACT_THEME, act_theme},
+    {UI_ACT_SAVE_SCREEN, act_save_screen},
+    {UI_ACT_WAIT, act_wait},
+    {UI_ACT_REDRAW, act_redraw},
+    {UI_ACT_SCAN, act_scan},
+    {UI_ACT_PROPOSE, act_propose},
+    {UI_ACT_SUSPEND, act_suspend},
+    {UI_ACT_QUIT, act_quit},
 };
 
 static bool

@@ -11,6 +11,7 @@
 #include "ui/config.h"
 #include "ui/model.h"
 #include "ui/prompt.h"
+#include "ui/scan.h"
 #include "ui/screen.h"
 #include "ui/tasks.h"
 #include "ui/view.h"
@@ -39,6 +40,7 @@ struct ui {
     struct qs_pareto pareto;
     bool pareto_read;
     char pareto_note[256]; /* what it leaves out, or why there is none; "" */
+    struct ui_scan scan;
     /* views */
     enum ui_view_id view;
     void *state[UI_N_VIEWS]; /* NULL: not opened yet */
@@ -101,6 +103,8 @@ void ui_show_op(struct ui *ui, int op, int layer);
 /* Shows the runs chosen in a list, which have their numbers as ids, in the Compare view; need_two:
  * not one alone. */
 void ui_compare_chosen(struct ui *ui, const struct ui_table *t, bool need_two);
+/* What an axis of the Pareto view can have: sizes, times, and every metric of an evaluation. */
+void ui_list_quantities(const struct ui *ui, struct qs_strv *out);
 /* Gives a rule to layers by name, or to a pattern; what: "skip", "bits:4"; NULL: takes rules
  * back. The same skip rule again takes it back. */
 void ui_rule_layers(struct ui *ui, const int *layer, int n, const char *what);

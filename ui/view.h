@@ -15,17 +15,19 @@ struct ui;
 
 /* What happened, told to every open view. */
 enum ui_event {
-    UI_EVENT_MODEL,   /* another model is open, or none */
-    UI_EVENT_STATS,   /* statistics or SQNR of more layers are there */
-    UI_EVENT_PLAN,    /* the plan changed */
-    UI_EVENT_LOOK,    /* ui->look is new */
-    UI_EVENT_SEEN,    /* the calibration of the model is new */
-    UI_EVENT_JOB,     /* a job began, went on or ended */
-    UI_EVENT_FOUND,   /* ui->found is new */
-    UI_EVENT_RUNS,    /* ui->runs is new */
-    UI_EVENT_COMPARE, /* ui->compare is new */
-    UI_EVENT_PARETO,  /* ui->pareto is new */
-    UI_EVENT_LOG,     /* a line was added */
+    UI_EVENT_MODEL,    /* another model is open, or none */
+    UI_EVENT_STATS,    /* statistics or SQNR of more layers are there */
+    UI_EVENT_PLAN,     /* the plan changed */
+    UI_EVENT_LOOK,     /* ui->look is new */
+    UI_EVENT_SEEN,     /* the calibration of the model is new */
+    UI_EVENT_JOB,      /* a job began, went on or ended */
+    UI_EVENT_FOUND,    /* ui->found is new */
+    UI_EVENT_RUNS,     /* ui->runs is new */
+    UI_EVENT_COMPARE,  /* ui->compare is new */
+    UI_EVENT_PARETO,   /* ui->pareto is new */
+    UI_EVENT_SCAN,     /* ui->scan has other rows, or began or ended */
+    UI_EVENT_PROPOSAL, /* ui->scan.proposal is new */
+    UI_EVENT_LOG,      /* a line was added */
 };
 
 struct ui_view {

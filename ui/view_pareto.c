@@ -338,9 +338,8 @@ is_evaluation(const struct qs_run *r)
     return strcmp(r->kind, "eval") == 0;
 }
 
-/* What an axis can have: sizes, times, and every metric of a run. */
-static void
-list_quantities(const struct ui *ui, struct qs_strv *out)
+void
+ui_list_quantities(const struct ui *ui, struct qs_strv *out)
 {
     qs_strv_add(out, "bytes");
     qs_strv_add(out, "seconds");
@@ -362,7 +361,7 @@ next_quantity(const struct state *st, int which)
     struct qs_strv all = {0};
     const char *now = st->want[which] ? st->want[which] : quantity(st, which);
     int next = 0;
-    list_quantities(st->list.ui, &all);
+    ui_list_quantities(st->list.ui, &all);
     for (int i = 0; i < all.n; i++)
         if (strcmp(all.v[i], now) == 0)
             next = (i + 1) % all.n;

@@ -411,9 +411,10 @@ keys_reach_every_view(void **state)
     static const struct {
         const char *key, *text;
     } cases[] = {
-        {"1", "[1Models]"},  {"4", "weight-bits"},     {"5", "[5Jobs]"}, {"6", "[6Runs]"},
-        {"7", "[7Compare]"}, {"8", "[8Pareto]"},       {"0", "[0Log]"},  {"?", "keys of Log first"},
-        {"2", "[2Graph]"},   {"\033OB\r", "[3Layer]"},
+        {"1", "[1Models]"}, {"4", "weight-bits"},     {"5", "[5Jobs]"},
+        {"6", "[6Runs]"},   {"7", "[7Comp"},          {"8", "[8Pareto]"},
+        {"9", "[9Sens"},    {"0", "[0Log]"},          {"?", "keys of Log first"},
+        {"2", "[2Graph]"},  {"\033OB\r", "[3Layer]"},
     };
     struct terminal t;
     (void)state;
