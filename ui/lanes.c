@@ -360,7 +360,8 @@ each_once(int *v, int n, int *out, int most)
     for (int i = 0; i < n; i++)
         if (i == 0 || v[i] != v[i - 1])
             v[left++] = v[i];
-    memcpy(out, v, (size_t)(left < most ? left : most) * sizeof(*v));
+    for (int i = 0; i < left && i < most; i++)
+        out[i] = v[i];
     return left;
 }
 

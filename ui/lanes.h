@@ -56,7 +56,7 @@ struct ui_lanes *ui_lanes_new(const struct ui_flow *f, const int *row, int n_row
 void ui_lanes_free(struct ui_lanes *l);
 
 /* Rows that make what a row reads, or that read what it makes, rising, each once; at most `most`
- * go to `out`. Returns how many there are. */
+ * go to `out` (NULL with 0). Returns how many there are. */
 int ui_lanes_producers(const struct ui_lanes *l, int row, int *out, int most);
 int ui_lanes_consumers(const struct ui_lanes *l, int row, int *out, int most);
 

@@ -106,6 +106,7 @@ ui_calibration_new(const struct qs_run *run, const struct qs_model *m)
     struct ui_calibration *c = qs_xcalloc(1, sizeof(*c));
     c->run = run->id;
     c->started = run->started;
+    c->best_bits = run->kind && strcmp(run->kind, "calibrate") == 0 ? run->bits : 0;
     c->n_var = m->n_var;
     c->of_var = qs_xmalloc(((size_t)m->n_var + 1) * sizeof(*c->of_var));
     for (int i = 0; i < m->n_var; i++)
@@ -177,5 +178,7 @@ ui_calibration_at(struct ui_calibration *c, int bits)
             if (!isnan(of->sqnr_db[i]) && (of->best < 0 || of->sqnr_db[i] > of->sqnr_db[of->best]))
                 of->best = i;
         }
+        if (bits == c->best_bits && c->seen[k].algo >= 0)
+            of->best = c->seen[k].algo;
     }
 }

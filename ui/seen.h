@@ -29,7 +29,8 @@ struct ui_calibration {
     int n;
     int *of_var; /* [n_var] index into seen, -1: was not seen */
     int n_var;
-    int bits; /* that of.sqnr_db and of.best are for */
+    int bits;      /* that of.sqnr_db and of.best are for */
+    int best_bits; /* that the run took the best calibrator at, from the full histogram; 0: none */
 };
 
 /* NULL when the run has nothing that the model knows. */

@@ -64,6 +64,8 @@ finish_quantize(struct ui *ui, struct ui_task *task)
                          qs_format_bytes(before, sizeof(before), r->bytes_before),
                          qs_format_bytes(after, sizeof(after), r->bytes_after), ratio, t->folder);
         ui_say(ui, UI_GOOD, _("quantized: %s"), task->result);
+        if (t->plan.method == QS_METHOD_STATIC && task->model == ui->model)
+            ui_task_seen(ui, true);
     }
     ui_task_runs(ui);
 }

@@ -357,6 +357,7 @@ neighbours_are_listed_once(void **state)
         {"", "ab"}, {"", "c"}, {"abc", "d"}, {"ad", "e"}, {"dc", ""}};
     struct ui_lanes *l = lanes_of(node, 5);
     int row[4] = {-1, -1, -1, -1};
+    assert_int_equal(ui_lanes_producers(l, 2, NULL, 0), 2);
     assert_int_equal(ui_lanes_producers(l, 2, row, 4), 2);
     assert_int_equal(row[0], 0);
     assert_int_equal(row[1], 1);

@@ -84,7 +84,8 @@ model(void)
 static struct ui_calibration *
 calibration(struct qs_run_activation *row, int n, int bits)
 {
-    const struct qs_run run = {.id = 3, .bits = bits, .activation = row, .n_activation = n};
+    const struct qs_run run = {
+        .id = 3, .kind = "quantize", .bits = bits, .activation = row, .n_activation = n};
     struct qs_model *m = model();
     struct ui_calibration *c = ui_calibration_new(&run, m);
     qs_model_unref(m);
@@ -129,6 +130,31 @@ errors_are_those_that_were_measured(void **state)
     check_errors(8, -10);
     check_errors(4, 0);
     check_errors(5, -10);
+}
+
+/* A calibration took the best from more bins than it stored. */
+static void
+the_best_is_what_the_run_took(void **state)
+{
+    (void)state;
+    struct qs_observed seen;
+    struct qs_run_activation row;
+    struct qs_observer *o = observe(8, 0, &seen);
+    store(&seen, "avg", &row);
+    const struct qs_run run = {
+        .id = 3, .kind = "calibrate", .bits = 8, .activation = &row, .n_activation = 1};
+    struct qs_model *m = model();
+    struct ui_calibration *c = ui_calibration_new(&run, m);
+    ui_calibration_at(c, 8);
+    assert_int_equal(c->seen[0].of.best, QS_ALGO_avg);
+    ui_calibration_at(c, 4);
+    assert_int_not_equal(c->seen[0].of.best, -1);
+    assert_int_not_equal(c->seen[0].of.best, QS_ALGO_avg);
+    ui_calibration_free(c);
+    qs_model_unref(m);
+    qs_observer_free(o);
+    free(row.count);
+    free(row.thresholds);
 }
 
 static void
@@ -216,6 +242,7 @@ main(void)
 {
     static const struct CMUnitTest test[] = {
         cmocka_unit_test(errors_are_those_that_were_measured),
+        cmocka_unit_test(the_best_is_what_the_run_took),
         cmocka_unit_test(what_is_clipped_is_counted),
         cmocka_unit_test(rows_that_make_no_sense_do_no_harm),
         cmocka_unit_test(a_run_of_other_variables_is_none),
