@@ -211,7 +211,7 @@ const struct ui_column ui_scan_columns[] = {
      .title = N_("but it"),
      .least = 7,
      .most = 9,
-     .drop = 8,
+     .drop = 13,
      .help = N_("what the metric loses with all layers but this one quantized"),
      .data = OTHERS,
      NUMBER},

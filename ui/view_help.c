@@ -14,8 +14,7 @@ struct row {
 };
 
 struct state {
-    struct ui *ui;
-    struct ui_table table;
+    struct ui_list list;
     struct row *row;
     int n;
     enum ui_view_id from;
@@ -155,7 +154,7 @@ build(struct state *st)
     const struct ui_view *v = ui_views[st->from].view;
     const unsigned here = 1U << st->from | v->forms;
     const unsigned views = ((1U << UI_N_VIEWS) - 1) | UI_IN_DRAWN;
-    void *state = st->ui->state[st->from];
+    void *state = st->list.ui->state[st->from];
     const struct ui_table *t = v->table && state && state != st ? v->table(state) : NULL;
     st->row = qs_xrealloc(st->row, (UI_N_ACTIONS * 2 + UI_MOST_COLUMNS) * sizeof(*st->row));
     st->n = 0;
@@ -165,7 +164,7 @@ build(struct state *st)
     for (int c = 0; t && c < t->n_col && c < UI_MOST_COLUMNS; c++)
         add(st, -1, &t->col[c]);
     add_actions(st, views & ~here, here | UI_IN_LIST | UI_IN_ALL);
-    ui_table_set_rows(&st->table, st->n);
+    ui_table_set_rows(&st->list.table, st->n);
 }
 
 static enum ui_view_id
@@ -177,10 +176,8 @@ came_from(const struct ui *ui)
 static void *
 open_view(struct ui *ui)
 {
-    struct state *st = qs_xcalloc(1, sizeof(*st));
-    st->ui = ui;
+    struct state *st = ui_list_open(ui, sizeof(*st), NULL, column, QS_LEN(column));
     st->from = came_from(ui);
-    ui_table_init(&st->table, column, QS_LEN(column), st);
     build(st);
     return st;
 }
@@ -188,11 +185,8 @@ open_view(struct ui *ui)
 static void
 close_view(struct ui *ui, void *state)
 {
-    struct state *st = state;
-    (void)ui;
-    ui_table_release(&st->table);
-    free(st->row);
-    free(st);
+    free(((struct state *)state)->row);
+    ui_list_close(ui, state);
 }
 
 static void
@@ -203,13 +197,7 @@ draw(struct ui *ui, void *state, struct ui_rect r)
         st->from = came_from(ui);
         build(st);
     }
-    ui_table_draw(&st->table, ui->screen, r, true);
-}
-
-static struct ui_table *
-table(void *state)
-{
-    return &((struct state *)state)->table;
+    ui_table_draw(&st->list.table, ui->screen, r, true);
 }
 
 static void
@@ -224,6 +212,6 @@ const struct ui_view ui_view_help = {
     .open = open_view,
     .close = close_view,
     .draw = draw,
-    .table = table,
+    .table = ui_list_table,
     .status = status,
 };
