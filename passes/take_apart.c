@@ -5,6 +5,7 @@
  * from its write to the next. An operator that is kept reads the variables behind its aliases.
  */
 #include "passes/take_apart.h"
+#include "passes/take_parts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -550,18 +551,6 @@ note_reads(const struct apart *a, const struct qs_node *node, struct qs_quant_no
     return waits;
 }
 
-static bool
-is_slot_threshold(const struct qs_slot *slot, int n_slot, const char *name, int *at)
-{
-    for (*at = 0; *at < n_slot; ++*at) {
-        const size_t n = strlen(slot[*at].name);
-        const size_t digits = strncmp(name, slot[*at].name, n) ? 0 : strspn(name + n, "0123456789");
-        if (digits > 0 && strcmp(name + n + digits, "_threshold") == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Ranges of outputs that the older format keeps in attributes. */
 static void
 observe_outputs(struct apart *a, const struct qs_node *node)
@@ -575,27 +564,6 @@ observe_outputs(struct apart *a, const struct qs_node *node)
             if (t >= 0 && bits >= 2 && bits <= 16)
                 observe(a, node->out[s].var[i], (int)bits, t, true);
         }
-}
-
-static bool
-describes_quantization(const struct qs_node *node, const char *name)
-{
-    static const char *const plain[] = {"quantization_type", "with_quant_attr", "activation_bits",
-                                        "quantize_weight_bits", "out_threshold"};
-    int at;
-    for (size_t i = 0; i < QS_LEN(plain); i++)
-        if (strcmp(plain[i], name) == 0)
-            return true;
-    return is_slot_threshold(node->in, node->n_in, name, &at) ||
-           is_slot_threshold(node->out, node->n_out, name, &at);
-}
-
-static void
-drop_attributes(struct qs_model *m, struct qs_node *node)
-{
-    for (int i = node->n_attr - 1; i >= 0; i--)
-        if (describes_quantization(node, node->attr[i].name))
-            qs_node_drop_attr(m, node, node->attr[i].name);
 }
 
 static void
@@ -629,7 +597,7 @@ pass_on(struct apart *a, const struct qs_node *from)
     write_outputs(a, node, waits ? a->out->n_node - 1 : -1);
     if (!kind_of(node)) {
         observe_outputs(a, node);
-        drop_attributes(a->m, node);
+        qs_drop_quant_attributes(a->m, node);
     }
     return QS_OK;
 }
@@ -930,110 +898,6 @@ forget_variables(struct apart *a)
     free(used);
 }
 
-/* Integers of the method dynamic: scales stand in attributes. */
-
-static const struct qs_attr *
-attribute_scales(const struct qs_model *m, const struct qs_node *node, int32_t var)
-{
-    char *name = qs_xasprintf("%s_quant_scale", m->var[var].name);
-    const struct qs_attr *at = qs_node_attr(node, name);
-    free(name);
-    return at && at->type == QS_ATTR_FLOATS && !at->raw.p && at->n > 0 ? at : NULL;
-}
-
-static bool
-has_integers(const struct qs_model *m, int32_t var)
-{
-    const struct qs_tensor *t = m->var[var].data;
-    return t && (t->dtype == QS_DTYPE_int8 || t->dtype == QS_DTYPE_int16);
-}
-
-/* q * scale is rounded once, from double, as Paddle-Lite and quant.h have it. */
-static enum qs_err
-float_values(struct qs_ctx *cx, const struct qs_tensor *t, const struct qs_attr *scales,
-             const struct qs_quant_weight *w, struct qs_buf **out)
-{
-    struct qs_quantized q = {
-        .q = w->q, .dtype = w->bits <= 8 ? QS_DTYPE_int8 : QS_DTYPE_int16, .n_scales = scales->n};
-    q.exact = qs_xcalloc((size_t)scales->n, sizeof(*q.exact));
-    for (int i = 0; i < scales->n; i++)
-        q.exact[i] = scales->floats[i];
-    const enum qs_err err = qs_dequantize(cx, t, w->axis, &q, out);
-    free(q.exact);
-    return err;
-}
-
-static enum qs_err
-take_attribute(struct apart *a, const struct qs_node *node, int32_t var,
-               const struct qs_attr *scales)
-{
-    const struct qs_tensor *t = a->m->var[var].data;
-    struct qs_buf *y = NULL;
-    struct qs_quant_weight w = {.var = var,
-                                .bits = t->dtype == QS_DTYPE_int8 ? 8 : 16,
-                                .axis = scales->n == 1 ? -1 : qs_weight_axis(node, t->n_dims),
-                                .n_scales = scales->n};
-    w.threshold = qs_xcalloc((size_t)scales->n, sizeof(*w.threshold));
-    for (int i = 0; i < scales->n; i++)
-        w.threshold[i] = (double)scales->floats[i] * (double)qs_quant_range(w.bits);
-    enum qs_err err = check_scales(a, t, &w);
-    if (!err)
-        err = qs_static_integers(a->cx, t, w.bits, &w.q);
-    if (!err)
-        err = float_values(a->cx, t, scales, &w, &y);
-    if (err) {
-        qs_buf_unref(w.q);
-        free(w.threshold);
-        return err;
-    }
-    a->out->weight = grow(a->out->weight, a->out->n_weight, &a->cap_weight, sizeof(w));
-    a->weight_of[var] = a->out->n_weight;
-    a->out->weight[a->out->n_weight++] = w;
-    qs_model_set_data(a->m, var, QS_DTYPE_float32, t->n_dims, t->dims, y, 0);
-    return QS_OK;
-}
-
-static enum qs_err
-take_attributes_of(struct apart *a, int32_t block, int i, bool *found)
-{
-    struct qs_node *node = &a->m->block[block].node[i];
-    struct qs_quant_node q = {.node = i, .act = -1, .act2 = -1, .weight = -1};
-    for (int s = 0; s < node->n_in; s++)
-        for (int k = 0; k < node->in[s].n; k++) {
-            const int32_t var = node->in[s].var[k];
-            const struct qs_attr *scales = attribute_scales(a->m, node, var);
-            if (!scales || (a->weight_of[var] < 0 && !has_integers(a->m, var)))
-                continue;
-            const enum qs_err err =
-                a->weight_of[var] < 0 ? take_attribute(a, node, var, scales) : QS_OK;
-            if (err)
-                return err;
-            q.weight = a->weight_of[var];
-            char *name = qs_xasprintf("%s_quant_scale", name_of(a, var));
-            qs_node_drop_attr(a->m, node, name);
-            free(name);
-        }
-    if (q.weight < 0)
-        return QS_OK;
-    *found = true;
-    drop_attributes(a->m, node);
-    if (block == 0) {
-        a->out->node = grow(a->out->node, a->out->n_node, &a->cap_quant, sizeof(q));
-        a->out->node[a->out->n_node++] = q;
-    }
-    return QS_OK;
-}
-
-static enum qs_err
-take_attributes(struct apart *a, bool *found)
-{
-    enum qs_err err = QS_OK;
-    for (int b = 0; b < a->m->n_block && !err; b++)
-        for (int i = 0; i < a->m->block[b].n_node && !err; i++)
-            err = take_attributes_of(a, b, i, found);
-    return err;
-}
-
 static bool
 has_operators(const struct qs_model *m)
 {
@@ -1064,14 +928,14 @@ enum qs_err
 qs_static_take_apart(struct qs_ctx *cx, struct qs_model *m, struct qs_static_notes *out)
 {
     struct apart a = {.cx = cx, .m = m, .out = out};
-    bool dynamic = false;
     *out = (struct qs_static_notes){0};
     if (m->n_block == 0)
         return QS_OK;
+    enum qs_err err = qs_take_scales(cx, m, out);
+    if (err || out->n_weight > 0 || !has_operators(m))
+        return err;
     start(&a);
-    enum qs_err err = take_attributes(&a, &dynamic);
-    if (!err && !dynamic && has_operators(m))
-        err = walk(&a);
+    err = walk(&a);
     finish(&a);
     return err;
 }

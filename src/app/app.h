@@ -16,6 +16,7 @@
 #include "model/quant_info.h"
 #include "model/run.h"
 #include "model/shape.h"
+#include "model/static_notes.h"
 #include "passes/decide.h"
 
 /* An opened model: const for everyone but the statistics of its layers, which
@@ -326,6 +327,17 @@ void qs_app_found_free(struct qs_found_model *found, int n);
 
 /* Differences of two plans in text form: lines "key: a -> b", malloc, "" when equal. */
 char *qs_app_plan_diff(const char *a, const char *b);
+
+/* A quantized model as the float graph and what is quantized how. */
+struct qs_apart {
+    struct qs_opened
+        *opened; /* the float graph; its variables have the ids they had. Layers kept in
+                    integers are not quantizable any more. NULL: it is not quantized */
+    struct qs_static_notes notes;
+};
+enum qs_err qs_app_take_apart(struct qs_ctx *cx, const struct qs_opened *o,
+                              struct qs_apart *out) QS_MUST_CHECK;
+void qs_apart_release(struct qs_apart *a);
 
 /* Writes the model with what Paddle-Lite insists on put back; a quantized one also in another
  * form. When `paddle_lite_opt` is on the PATH and `lite_target` is not NULL ("arm", "x86"), runs

@@ -567,7 +567,7 @@ qs_calibrated_rows(const struct qs_calibrated *c, const struct qs_opened *o, con
     for (int i = 0; i < c->n; i++) {
         const struct qs_observed *s = &c->seen[i];
         struct qs_run_activation *row = &run->activation[run->n_activation++];
-        const int taken = algo && algo[i] < QS_N_ALGO ? algo[i] : s->best;
+        const int taken = algo && algo[i] >= 0 && algo[i] < QS_N_ALGO ? algo[i] : s->best;
         *row = (struct qs_run_activation){
             .var = qs_xstrdup(o->model->var[c->var[i]].name),
             .op_type = qs_xstrdup(reader_type(o, c->var[i])),

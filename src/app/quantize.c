@@ -211,8 +211,7 @@ carry_out(struct qs_ctx *cx, struct quantize *q)
     if (err)
         return err;
     describe_layers(q);
-    if (q->ranges.seen.n > 0)
-        qs_calibrated_rows(&q->ranges.seen, q->o, q->ranges.algo, q->run);
+    qs_ranges_record(&q->ranges, q->o, q->plan->activation_bits, q->run);
     char *real = realpath(q->opt->output, NULL);
     if (real)
         set_text(&q->run->output, real);
@@ -223,6 +222,10 @@ static enum qs_err
 run_recorded(struct qs_ctx *cx, struct quantize *q)
 {
     enum qs_err err = q->opt->dry_run ? QS_OK : check_output(cx, q);
+    if (!err && q->plan->method == QS_METHOD_STATIC && !q->opt->dry_run && !q->plan->data)
+        err = qs_fail(cx, QS_ERR_USAGE,
+                      _("method static needs --data FILE to calibrate with (--dry-run does "
+                        "without)"));
     if (!err)
         err = qs_record_begin(cx, &q->record, q->run, "quantize", q->o);
     if (err)

@@ -89,14 +89,8 @@ qs_ranges_find(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pla
                                                        .algos = algos_of(plan, d)},
                                              .want = want};
     start(o, NAN, out);
-    enum qs_err err =
-        plan->data ? QS_OK
-                   : qs_fail(cx, QS_ERR_USAGE,
-                             _("method static needs --data FILE to calibrate with (--dry-run does "
-                               "without)"));
     qs_plan_wants(o->model, plan, d, want);
-    if (!err)
-        err = qs_app_calibrate(cx, o, &opt, &out->seen);
+    const enum qs_err err = qs_app_calibrate(cx, o, &opt, &out->seen);
     if (!err)
         choose_all(o, plan, d, out);
     free(want);
@@ -107,6 +101,23 @@ void
 qs_ranges_pretend(const struct qs_opened *o, struct qs_ranges *out)
 {
     start(o, 1, out);
+}
+
+void
+qs_ranges_record(const struct qs_ranges *r, const struct qs_opened *o, int bits, struct qs_run *run)
+{
+    if (r->seen.n == 0)
+        return;
+    qs_calibrated_rows(&r->seen, o, r->algo, run);
+    for (int i = 0; i < r->seen.n; i++) {
+        struct qs_run_activation *row = &run->activation[i];
+        if (r->algo[i] >= 0)
+            continue;
+        free(row->algo);
+        row->algo = qs_xstrdup("threshold");
+        row->threshold = r->threshold[r->seen.var[i]];
+        row->sqnr_db = qs_observed_sqnr(&r->seen.seen[i], bits, row->threshold);
+    }
 }
 
 void

@@ -9,14 +9,17 @@
 struct qs_ranges {
     double *threshold; /* [n_var] NaN: nothing was chosen or seen */
     struct qs_calibrated seen;
-    int *algo; /* [seen.n] that was taken */
+    int *algo; /* [seen.n] that was taken; -1: a threshold by hand */
 };
 
-/* Calibrates with the plan's data and chooses. QS_ERR_USAGE: the plan names no data. */
+/* Calibrates with the data that the plan names and chooses. */
 enum qs_err qs_ranges_find(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
                            const struct qs_decisions *d, struct qs_ranges *out) QS_MUST_CHECK;
 /* Thresholds of 1 for whatever is wanted, to see what would be written. */
 void qs_ranges_pretend(const struct qs_opened *o, struct qs_ranges *out);
+/* What was seen and chosen, for the store. */
+void qs_ranges_record(const struct qs_ranges *r, const struct qs_opened *o, int bits,
+                      struct qs_run *run);
 void qs_ranges_release(struct qs_ranges *r);
 
 #endif

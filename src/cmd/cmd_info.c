@@ -62,19 +62,52 @@ count_ops(const struct qs_model *m, int *n_types, int *n_ops)
     return c;
 }
 
+enum { PORTS_MOST = 64 };
+
+struct facts {
+    int32_t in[PORTS_MOST], out[PORTS_MOST];
+    int n_in, n_out, n_types, n_ops;
+    struct op_count *ops;
+    int64_t n_params;
+    struct qs_quant_info quant;
+    int n_weights, n_rounded, n_observed; /* of a quantized model */
+};
+
+static void
+print_quantization(const struct facts *f)
+{
+    const struct qs_quant_info *q = &f->quant;
+    const char *between = " ";
+    printf("%-13s %s", _("quantization"), qs_quant_kind_name(q->kind));
+    for (int b = 1; b <= 32; b++)
+        if (q->bits & (UINT64_C(1) << b)) {
+            printf("%s%d", between, b);
+            between = ", ";
+        }
+    if (q->bits)
+        printf(" %s", _("bits"));
+    if (q->n_layers > 0)
+        printf(_(": %d layers, %d scales"), q->n_layers, q->n_scales);
+    if (f->n_weights + f->n_rounded > 0)
+        printf(_("; %d weights, %d activations"), f->n_weights, f->n_rounded);
+    if (f->n_observed > 0)
+        printf(_(", %d observed"), f->n_observed);
+    putchar('\n');
+}
+
 /* What was found of an earlier quantization. */
 static json_t *
-quantization_json(const struct qs_quant_info *q)
+quantization_json(const struct facts *f)
 {
+    const struct qs_quant_info *q = &f->quant;
     json_t *bits = json_array();
     for (int b = 1; b <= 32; b++)
         if (q->bits & (UINT64_C(1) << b))
             json_array_append_new(bits, json_integer(b));
-    return json_pack("{s:s,s:o,s:i,s:i}", "kind", qs_quant_kind_name(q->kind), "bits", bits,
-                     "scales", q->n_scales, "layers", q->n_layers);
+    return json_pack("{s:s,s:o,s:i,s:i,s:i,s:i,s:i}", "kind", qs_quant_kind_name(q->kind), "bits",
+                     bits, "scales", q->n_scales, "layers", q->n_layers, "weights", f->n_weights,
+                     "activations", f->n_rounded, "observed", f->n_observed);
 }
-
-enum { PORTS_MOST = 64 };
 
 static json_t *
 ports_json(const struct qs_model *m, const int32_t *var, int n)
@@ -91,27 +124,38 @@ ports_json(const struct qs_model *m, const int32_t *var, int n)
     return list;
 }
 
-struct facts {
-    int32_t in[PORTS_MOST], out[PORTS_MOST];
-    int n_in, n_out, n_types, n_ops;
-    struct op_count *ops;
-    int64_t n_params;
-    struct qs_quant_info quant;
-};
+static void
+count_quantized(struct qs_ctx *cx, const struct qs_opened *o, struct facts *f)
+{
+    struct qs_apart a;
+    if (qs_app_take_apart(cx, o, &a) != QS_OK) {
+        qs_warn(cx, _("its quantization is not understood: %s"), qs_message(cx));
+        qs_clear(cx);
+    }
+    f->n_weights = a.notes.n_weight;
+    for (int i = 0; i < a.notes.n_act; i++)
+        *(a.notes.act[i].observed ? &f->n_observed : &f->n_rounded) += 1;
+    for (int i = 0; i < a.notes.n_weight; i++)
+        f->quant.bits |= UINT64_C(1) << a.notes.weight[i].bits;
+    qs_apart_release(&a);
+}
 
 static void
-collect(const struct qs_opened *o, struct facts *f)
+collect(struct qs_ctx *cx, const struct qs_opened *o, struct facts *f)
 {
     const struct qs_model *m = o->model;
     f->n_in = qs_model_inputs(m, f->in, PORTS_MOST);
     f->n_out = qs_model_outputs(m, f->out, PORTS_MOST);
     f->ops = count_ops(m, &f->n_types, &f->n_ops);
     f->n_params = 0;
+    f->n_weights = f->n_rounded = f->n_observed = 0;
     for (int i = 0; i < o->layers->n; i++) {
         const struct qs_tensor *t = m->var[o->layers->layer[i].var].data;
         f->n_params += t ? t->n : 0;
     }
     qs_quant_info_of(m, &f->quant);
+    if (m->has_params && f->quant.kind != QS_QUANT_NONE)
+        count_quantized(cx, o, f);
 }
 
 static enum qs_err
@@ -130,7 +174,7 @@ print_json(struct qs_ctx *cx, const struct qs_opened *o, const struct facts *f)
         m->has_params ? json_integer(m->params_bytes) : json_null(), "program_bytes",
         (json_int_t)m->program_bytes, "macs", macs ? json_integer(o->shapes->macs) : json_null(),
         "assumed_shapes", o->shapes ? o->shapes->assumed : NULL, "quantization",
-        quantization_json(&f->quant), "blocks", m->n_block, "program", qs_json_text(o->path));
+        quantization_json(f), "blocks", m->n_block, "program", qs_json_text(o->path));
     return qs_print_json(cx, root);
 }
 
@@ -203,10 +247,7 @@ print_text(const struct qs_opened *o, const struct facts *f)
         printf("%-13s %s\n", _("parameters"), _("none beside the program"));
     printf("%-13s %s\n", _("program size"), program);
     print_costs(o);
-    printf("%-13s %s", _("quantization"), qs_quant_kind_name(f->quant.kind));
-    if (f->quant.n_layers > 0)
-        printf(_(": %d layers, %d scales"), f->quant.n_layers, f->quant.n_scales);
-    putchar('\n');
+    print_quantization(f);
 }
 
 static enum qs_err
@@ -222,7 +263,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
     if (!o->model->has_params)
         qs_warn(cx, _("no parameter file beside '%s': only the program is read"),
                 o->model->program_path);
-    collect(o, &f);
+    collect(cx, o, &f);
     if (common->json)
         err = print_json(cx, o, &f);
     else

@@ -8,13 +8,14 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/pattern.h"
+#include "cmd/activations.h"
 #include "cmd/cmd.h"
 #include "model/quant.h"
 
 struct options {
     char *params, *sort, *filter, *channels, *histogram;
     int bits, bins;
-    bool all, csv;
+    bool all, csv, activations;
 };
 
 static const struct qs_opt opts[] = {
@@ -27,6 +28,8 @@ static const struct qs_opt opts[] = {
         "COL=TEXT")},
     {"all", 0, QS_OPT_FLAG, offsetof(struct options, all), 0, 0, NULL, NULL, NULL,
      N_("also show biases and the parameters of normalizations")},
+    {"activations", 0, QS_OPT_FLAG, offsetof(struct options, activations), 0, 0, NULL, NULL, NULL,
+     N_("of a quantized model: the ranges of its activations instead")},
     {"csv", 0, QS_OPT_FLAG, offsetof(struct options, csv), 0, 0, NULL, NULL, NULL,
      N_("print comma-separated values, all columns")},
     {"channels", 0, QS_OPT_TEXT, offsetof(struct options, channels), 0, 0, NULL, NULL, "WEIGHT",
@@ -43,7 +46,8 @@ static const struct qs_opt opts[] = {
 struct row {
     const struct qs_opened *o;
     const struct qs_layer *l;
-    const struct qs_tensor *t;
+    const struct qs_tensor *t;       /* as it is in the file */
+    const struct qs_quant_weight *q; /* NULL: it is not kept in integers */
     const char *weight, *op_type;
     double sqnr_tensor, sqnr_channel;
     char op[32];
@@ -54,10 +58,24 @@ enum kind { TEXT, NUMBER, INTEGER, FLAG };
 struct column {
     const char *key;
     enum kind kind;
-    bool brief; /* in the table for people, too */
+    enum {
+        HIDDEN,
+        BRIEF,
+        QUANTIZED
+    } brief; /* in the table for people: no, yes, of quantized models */
     const char *(*text)(const struct row *r);
     double (*number)(const struct row *r);
 };
+
+/* Smallest or largest step of the integers. */
+static double
+scale_at(const struct row *r, bool least)
+{
+    double t = r->q ? r->q->threshold[0] : NAN;
+    for (int64_t c = 1; r->q && c < r->q->n_scales; c++)
+        t = least ? fmin(t, r->q->threshold[c]) : fmax(t, r->q->threshold[c]);
+    return r->q ? t / (double)qs_quant_range(r->q->bits) : NAN;
+}
 
 #define TEXT_COLUMN(name, expr)                  \
     static const char *name(const struct row *r) \
@@ -89,32 +107,40 @@ NUMBER_COLUMN(get_sqnr, r->l->axis >= 0 ? r->sqnr_channel : r->sqnr_tensor)
 NUMBER_COLUMN(get_sqnr_tensor, r->sqnr_tensor)
 NUMBER_COLUMN(get_sqnr_channel, r->sqnr_channel)
 NUMBER_COLUMN(get_bad, r->l->stats.n_bad)
+NUMBER_COLUMN(get_bits, r->q ? r->q->bits : NAN)
+NUMBER_COLUMN(get_n_scales, r->q ? (double)r->q->n_scales : NAN)
+NUMBER_COLUMN(get_scale_min, scale_at(r, true))
+NUMBER_COLUMN(get_scale_max, scale_at(r, false))
 NUMBER_COLUMN(get_quantizable, r->l->quantizable)
 NUMBER_COLUMN(get_loadable, r->l->quantizable && r->l->int_loadable)
 
 static const struct column column[] = {
-    {"weight", TEXT, true, get_weight, NULL},
-    {"op", TEXT, false, get_op, NULL},
-    {"op_type", TEXT, true, get_op_type, NULL},
-    {"dtype", TEXT, false, get_dtype, NULL},
-    {"n", INTEGER, false, NULL, get_n},
-    {"bytes", INTEGER, true, NULL, get_bytes},
-    {"min", NUMBER, true, NULL, get_min},
-    {"max", NUMBER, true, NULL, get_max},
-    {"mean", NUMBER, false, NULL, get_mean},
-    {"std", NUMBER, true, NULL, get_std},
-    {"absmax", NUMBER, false, NULL, get_absmax},
-    {"sparsity", NUMBER, false, NULL, get_sparsity},
-    {"channel_axis", INTEGER, false, NULL, get_axis},
-    {"channel_range_ratio", NUMBER, true, NULL, get_ratio},
-    {"kurtosis", NUMBER, false, NULL, get_kurtosis},
-    {"sqnr_db", NUMBER, true, NULL, get_sqnr},
-    {"sqnr_db_per_tensor", NUMBER, true, NULL, get_sqnr_tensor},
-    {"sqnr_db_per_channel", NUMBER, false, NULL, get_sqnr_channel},
-    {"n_not_finite", INTEGER, false, NULL, get_bad},
-    {"quantizable", FLAG, true, NULL, get_quantizable},
-    {"int_loadable", FLAG, false, NULL, get_loadable},
-    {"reason", TEXT, true, get_reason, NULL},
+    {"weight", TEXT, BRIEF, get_weight, NULL},
+    {"op", TEXT, HIDDEN, get_op, NULL},
+    {"op_type", TEXT, BRIEF, get_op_type, NULL},
+    {"dtype", TEXT, HIDDEN, get_dtype, NULL},
+    {"n", INTEGER, HIDDEN, NULL, get_n},
+    {"bytes", INTEGER, BRIEF, NULL, get_bytes},
+    {"min", NUMBER, BRIEF, NULL, get_min},
+    {"max", NUMBER, BRIEF, NULL, get_max},
+    {"mean", NUMBER, HIDDEN, NULL, get_mean},
+    {"std", NUMBER, BRIEF, NULL, get_std},
+    {"absmax", NUMBER, HIDDEN, NULL, get_absmax},
+    {"sparsity", NUMBER, HIDDEN, NULL, get_sparsity},
+    {"channel_axis", INTEGER, HIDDEN, NULL, get_axis},
+    {"channel_range_ratio", NUMBER, BRIEF, NULL, get_ratio},
+    {"kurtosis", NUMBER, HIDDEN, NULL, get_kurtosis},
+    {"sqnr_db", NUMBER, BRIEF, NULL, get_sqnr},
+    {"sqnr_db_per_tensor", NUMBER, BRIEF, NULL, get_sqnr_tensor},
+    {"sqnr_db_per_channel", NUMBER, HIDDEN, NULL, get_sqnr_channel},
+    {"n_not_finite", INTEGER, HIDDEN, NULL, get_bad},
+    {"bits", INTEGER, QUANTIZED, NULL, get_bits},
+    {"n_scales", INTEGER, HIDDEN, NULL, get_n_scales},
+    {"scale_min", NUMBER, QUANTIZED, NULL, get_scale_min},
+    {"scale_max", NUMBER, QUANTIZED, NULL, get_scale_max},
+    {"quantizable", FLAG, BRIEF, NULL, get_quantizable},
+    {"int_loadable", FLAG, HIDDEN, NULL, get_loadable},
+    {"reason", TEXT, BRIEF, get_reason, NULL},
 };
 
 static const struct column *
@@ -189,10 +215,18 @@ compare_rows(const void *a, const void *b, void *arg)
 
 /* The table */
 
+/* What is listed: the model, or the float graph of a quantized one beside the file it came from. */
+struct listed {
+    const struct qs_opened *file;
+    struct qs_opened *o;
+    struct qs_apart apart;
+};
+
 static struct row *
-collect(const struct qs_opened *o, const double *per_tensor, const double *per_channel, bool all,
+collect(const struct listed *m, const double *per_tensor, const double *per_channel, bool all,
         const struct filter *f, int *n)
 {
+    const struct qs_opened *o = m->o;
     struct row *row = qs_xcalloc((size_t)o->layers->n, sizeof(*row));
     *n = 0;
     for (int i = 0; i < o->layers->n; i++) {
@@ -200,7 +234,11 @@ collect(const struct qs_opened *o, const double *per_tensor, const double *per_c
         struct row *r = &row[*n];
         r->o = o;
         r->l = l;
-        r->t = o->model->var[l->var].data;
+        const int w = qs_static_find_weight(&m->apart.notes, l->var);
+        r->q = w < 0 ? NULL : &m->apart.notes.weight[w];
+        r->t = l->var < m->file->model->n_var ? m->file->model->var[l->var].data : NULL;
+        if (!r->t)
+            r->t = o->model->var[l->var].data;
         if (!r->t || (l->secondary && !all))
             continue;
         r->weight = o->model->var[l->var].name;
@@ -230,14 +268,20 @@ add_value(struct qs_table *t, const struct column *c, const struct row *r)
         qs_table_cell(t, "%.4g", c->number(r));
 }
 
+static bool
+is_shown(const struct column *c, bool quantized, bool csv)
+{
+    return csv || c->brief == BRIEF || (c->brief == QUANTIZED && quantized);
+}
+
 static void
-print_table(const struct row *row, int n, bool csv)
+print_table(const struct row *row, int n, bool quantized, bool csv)
 {
     const char *title[QS_LEN(column) + 1];
     enum qs_align align[QS_LEN(column) + 1];
     int n_col = 0;
     for (size_t c = 0; c < QS_LEN(column); c++) {
-        if (!csv && !column[c].brief)
+        if (!is_shown(&column[c], quantized, csv))
             continue;
         title[n_col] = column[c].key;
         align[n_col++] = column[c].kind == TEXT ? QS_LEFT : QS_RIGHT;
@@ -250,7 +294,7 @@ print_table(const struct row *row, int n, bool csv)
     for (int i = 0; i < n; i++)
         for (size_t c = 0; c < QS_LEN(column); c++) {
             char dims[128];
-            if (csv || column[c].brief)
+            if (is_shown(&column[c], quantized, csv))
                 add_value(t, &column[c], &row[i]);
             if (c == 2)
                 qs_table_cell(t, "%s",
@@ -265,10 +309,11 @@ row_json(const struct row *r)
     json_t *o = json_object();
     for (size_t i = 0; i < QS_LEN(column); i++) {
         const struct column *c = &column[i];
-        json_t *v = c->kind == TEXT      ? qs_json_text(c->text(r))
-                    : c->kind == FLAG    ? json_boolean(c->number(r) != 0)
-                    : c->kind == INTEGER ? json_integer((json_int_t)c->number(r))
-                                         : qs_json_real(c->number(r));
+        json_t *v = c->kind == TEXT   ? qs_json_text(c->text(r))
+                    : c->kind == FLAG ? json_boolean(c->number(r) != 0)
+                    : c->kind == INTEGER && !isnan(c->number(r))
+                        ? json_integer((json_int_t)c->number(r))
+                        : qs_json_real(c->number(r));
         json_object_set_new(o, c->key, v);
     }
     json_object_set_new(o, "dims", qs_json_dims(r->t->dims, r->t->n_dims));
@@ -276,8 +321,9 @@ row_json(const struct row *r)
 }
 
 static enum qs_err
-list_layers(struct qs_ctx *cx, struct qs_opened *o, const struct options *opt, bool json)
+list_layers(struct qs_ctx *cx, const struct listed *m, const struct options *opt, bool json)
 {
+    struct qs_opened *o = m->o;
     struct filter f = {0};
     struct order order = {NULL, 1};
     const size_t n_layers = (size_t)o->layers->n;
@@ -297,16 +343,17 @@ list_layers(struct qs_ctx *cx, struct qs_opened *o, const struct options *opt, b
     if (!err)
         err = qs_app_sqnr(cx, o, opt->bits, per_tensor, per_channel);
     if (!err) {
-        struct row *row = collect(o, per_tensor, per_channel, opt->all, &f, &n);
+        struct row *row = collect(m, per_tensor, per_channel, opt->all, &f, &n);
         if (order.col)
             qsort_r(row, (size_t)n, sizeof(*row), compare_rows, &order);
         if (json) {
             json_t *list = json_array();
             for (int i = 0; i < n; i++)
                 json_array_append_new(list, row_json(&row[i]));
-            err = qs_print_json(cx, json_pack("{s:o,s:i}", "layers", list, "bits", opt->bits));
+            err = qs_print_json(cx, json_pack("{s:o,s:i,s:o}", "layers", list, "bits", opt->bits,
+                                              "activations", qs_activations_json(&m->apart)));
         } else {
-            print_table(row, n, opt->csv);
+            print_table(row, n, m->apart.opened != NULL, opt->csv);
         }
         free(row);
     }
@@ -417,20 +464,47 @@ list_histogram(struct qs_ctx *cx, const struct qs_opened *o, const char *name, i
 }
 
 static enum qs_err
+list_activations(struct qs_ctx *cx, const struct listed *m, bool json, bool csv)
+{
+    if (!m->apart.opened)
+        return qs_fail(cx, QS_ERR_USAGE, _("'%s' is not quantized"), m->file->path);
+    if (json)
+        return qs_print_json(cx, json_pack("{s:o}", "activations", qs_activations_json(&m->apart)));
+    qs_activations_print(&m->apart, csv);
+    return QS_OK;
+}
+
+static enum qs_err
+list(struct qs_ctx *cx, const struct listed *m, const struct options *opt, bool json)
+{
+    if (opt->channels)
+        return list_channels(cx, m->o, opt->channels, json, opt->csv);
+    if (opt->histogram)
+        return list_histogram(cx, m->o, opt->histogram, opt->bins, json, opt->csv);
+    if (opt->activations)
+        return list_activations(cx, m, json, opt->csv);
+    return list_layers(cx, m, opt, json);
+}
+
+static enum qs_err
 run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char **arg, int n_arg)
 {
     const struct options *opt = options;
     struct qs_opened *o = NULL;
+    struct listed m = {0};
     (void)n_arg;
     enum qs_err err = qs_app_open(cx, arg[0], opt->params, NULL, &o);
     if (!err)
         err = qs_app_need_params(cx, o);
-    if (!err && opt->channels)
-        err = list_channels(cx, o, opt->channels, common->json, opt->csv);
-    else if (!err && opt->histogram)
-        err = list_histogram(cx, o, opt->histogram, opt->bins, common->json, opt->csv);
-    else if (!err)
-        err = list_layers(cx, o, opt, common->json);
+    if (!err && qs_app_take_apart(cx, o, &m.apart) != QS_OK) {
+        qs_warn(cx, _("its quantization is not understood: %s"), qs_message(cx));
+        qs_clear(cx);
+    }
+    m.file = o;
+    m.o = m.apart.opened ? m.apart.opened : o;
+    if (!err)
+        err = list(cx, &m, opt, common->json);
+    qs_apart_release(&m.apart);
     qs_app_close(o);
     return err;
 }
