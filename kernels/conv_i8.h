@@ -10,7 +10,7 @@
  *
  * The arithmetic, the same bits for every variant (fma rounds once, everywhere):
  *   sum = start[c] + sum over taps and channels of u * w       (int32, wraps)
- *   v   = fma((float)sum, scale[c], bias[c])
+ *   v   = fma((float)sum, scale[c] * unit, bias[c])
  *   v   = v + add                                              (if there is one)
  *   v   = post(v)
  *   y   = v                                                    (float output, if there is one)
@@ -18,7 +18,8 @@
  * start[c] = -128 * sum of the channel's weights takes the 128 of the input out again. rint is to
  * nearest even, and -2^31 for NaN and what is not in -2^31 .. 2^31-1, so that becomes `low`.
  * `direct`: scale and bias have q_scale in them already, post is a clamp that low and high stand
- * for, there is no float output: v = fma(add, q_scale, fma(sum, scale, bias)), q from rint(v).
+ * for, there is no float output: v = fma(add, q_scale, fma(sum, scale * unit, bias)), q from
+ * rint(v).
  *
  * One struct of functions per instruction set, picked once (qk_conv_i8). A result does not depend
  * on how a caller splits the work. Kernels allocate nothing. Callers keep the number of taps x
@@ -48,6 +49,7 @@ struct qk_i8_args {
     const int8_t *w;           /* packed (qk_i8_pack); depthwise: [tap][16 * oc_blocks] */
     const int32_t *start;      /* [16 * oc_blocks] */
     const float *scale, *bias; /* [16 * oc_blocks] */
+    float unit;                /* 1, or of an input whose scale is found while it runs */
     int oc_blocks;
     struct qk_post post;
     int direct;
@@ -97,6 +99,9 @@ struct qk_conv_i8 {
     void (*from_planes)(const struct qk_i8_quant *k, const float *x, int64_t plane, int c,
                         int64_t n, uint8_t *q);
     void (*from_row)(const struct qk_i8_quant *k, const float *x, int64_t n, uint8_t *q);
+    /* The largest magnitude among the first `real` of every `lanes` floats (4, 8, 16; of every one
+     * where both are 1) of n pixels; NaNs are passed over. */
+    float (*absmax)(const float *x, int64_t n, int lanes, int real);
     /* Rows row0 .. row1-1. An empty window gives 0. */
     void (*max_pool)(const struct qk_i8_pool_args *a, int row0, int row1);
 };

@@ -45,7 +45,7 @@ finish(const struct qk_i8_args *a, const uint32_t *sum, int block, int row, int 
     float v[QK_I8_BLOCK];
     for (int i = 0; i < QK_I8_BLOCK; i++) {
         const int c = block * QK_I8_BLOCK + i;
-        v[i] = fmaf((float)(int32_t)sum[i], a->scale[c], a->bias[c]);
+        v[i] = fmaf((float)(int32_t)sum[i], a->scale[c] * a->unit, a->bias[c]);
         if (a->add) {
             const float add = a->add[c / a->lanes * a->add_block + y * a->add_row +
                                      x * a->add_pixel + c % a->lanes];
@@ -150,6 +150,18 @@ from_row(const struct qk_i8_quant *k, const float *x, int64_t n, uint8_t *q)
         q[i] = byte_of(x[i] * k->scale, k->low, k->high);
 }
 
+static float
+absmax(const float *x, int64_t n, int lanes, int real)
+{
+    float most = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < real; k++) {
+            const float v = fabsf(x[i * lanes + k]);
+            most = v > most ? v : most;
+        }
+    return most;
+}
+
 static void
 max_pool(const struct qk_i8_pool_args *a, int row0, int row1)
 {
@@ -177,5 +189,6 @@ const struct qk_conv_i8 qk_conv_i8_scalar = {
     .from_blocked = from_blocked,
     .from_planes = from_planes,
     .from_row = from_row,
+    .absmax = absmax,
     .max_pool = max_pool,
 };

@@ -196,6 +196,7 @@ make_outputs(const struct conv_case *c, struct conv_data *d)
     a->q_pixel = padded + 16;
     a->q_row = (d->ow + 1) * a->q_pixel;
     a->add = c->add ? room_floats(&d->add) : NULL;
+    a->unit = next() & 1 ? 1 : 1 + 0.5f * real();
     a->q_scale = 40 + 5 * real();
     a->low = (int8_t)(next() & 1 ? -128 : between(-127, 0));
     a->high = (int8_t)(next() & 1 ? 127 : between(1, 126));
@@ -281,7 +282,7 @@ is_exact(const struct conv_case *c, const struct conv_data *d, int o, int i, int
 {
     const struct qk_i8_args *a = &d->a;
     const int64_t at = o / c->lanes * a->y_block + i * a->y_row + j * a->y_pixel + o % c->lanes;
-    float v = fmaf((float)sum_of(c, d, o, i, j), a->scale[o], a->bias[o]);
+    float v = fmaf((float)sum_of(c, d, o, i, j), a->scale[o] * a->unit, a->bias[o]);
     if (c->add)
         v = c->direct ? fmaf(a->add[at], a->q_scale, v) : v + a->add[at];
     if (!c->direct && c->post == QK_POST_CLAMP)
@@ -496,6 +497,29 @@ check_from(const struct qk_conv_i8 *k, char *why)
 }
 
 static bool
+check_absmax(const struct qk_conv_i8 *k, char *why)
+{
+    enum { MOST = 300 };
+    static const int all[] = {1, 4, 8, 16};
+    const struct room x = room_new(MOST * 4);
+    bool ok = true;
+    for (int i = 0; ok && i < 500; i++) {
+        const int lanes = all[next() % 4], n = between(1, MOST / lanes);
+        const int some = between(1, lanes);
+        float want = 0;
+        for (int j = 0; j < MOST; j++)
+            room_floats(&x)[j] = any_float();
+        for (int j = 0; j < n * lanes; j++)
+            if (j % lanes < some && fabsf(room_floats(&x)[j]) > want)
+                want = fabsf(room_floats(&x)[j]);
+        ok = k->absmax(room_floats(&x), n, lanes, some) == want;
+        sprintf(why, "%d pixels, %d of %d lanes", n, some, lanes);
+    }
+    free(x.memory);
+    return ok;
+}
+
+static bool
 check_pool(const struct qk_conv_i8 *k, char *why)
 {
     enum { H = 7, W = 9, BYTES = 48, PIXEL = 64 };
@@ -533,6 +557,7 @@ static const struct {
     {"every tile", check_tiles},
     {"depthwise convolution", check_depthwise},
     {"floats to bytes", check_from},
+    {"the largest magnitude", check_absmax},
     {"max pooling", check_pool},
 };
 enum { N_CHECKS = sizeof(checks) / sizeof(*checks) };

@@ -167,5 +167,6 @@ const struct qk_conv_i8 qk_conv_i8_avx2 = {
     .from_blocked = from_blocked,
     .from_planes = from_planes,
     .from_row = from_row,
+    .absmax = absmax,
     .max_pool = max_pool,
 };

@@ -171,6 +171,15 @@ load_lanes(const void *p, __m512i *out, const int n)
 }
 
 INLINE void
+load_scales(const struct qk_i8_args *a, int c, const int n, struct dw *d)
+{
+    load_lanes(a->scale + c, (__m512i *)d->scale, n);
+    load_lanes(a->bias + c, (__m512i *)d->bias, n);
+    UNROLL for (int i = 0; i < n; i++) d->scale[i] =
+        _mm512_mul_ps(d->scale[i], _mm512_set1_ps(a->unit));
+}
+
+INLINE void
 dw_load(const struct qk_i8_args *a, int c, const int kh, const int kw, const int n, struct dw *d)
 {
     const int64_t tap = (int64_t)a->oc_blocks * QK_I8_BLOCK;
@@ -193,8 +202,7 @@ dw_load(const struct qk_i8_args *a, int c, const int kh, const int kw, const int
             }
         }
     load_lanes(a->start + c, d->start, n);
-    load_lanes(a->scale + c, (__m512i *)d->scale, n);
-    load_lanes(a->bias + c, (__m512i *)d->bias, n);
+    load_scales(a, c, n, d);
 }
 
 /* One pixel of 16 n channels from c on, at (row, col). */
@@ -298,8 +306,7 @@ dw_any(const struct qk_i8_args *a, int c, int row0, int row1)
     struct dw d;
     const int64_t tap = (int64_t)a->oc_blocks * QK_I8_BLOCK;
     load_lanes(a->start + c, d.start, 1);
-    load_lanes(a->scale + c, (__m512i *)d.scale, 1);
-    load_lanes(a->bias + c, (__m512i *)d.bias, 1);
+    load_scales(a, c, 1, &d);
     for (int row = row0; row < row1; row++)
         for (int col = 0; col < a->wrap; col++) {
             const uint8_t *x =
@@ -357,5 +364,6 @@ const struct qk_conv_i8 qk_conv_i8_avx512vnni = {
     .from_blocked = from_blocked,
     .from_planes = from_planes,
     .from_row = from_row,
+    .absmax = absmax,
     .max_pool = max_pool,
 };

@@ -218,6 +218,9 @@ set_image(struct qs_fast *f, struct step *s)
     s->rows = image_h(size);
     s->cols = image_w(size);
     s->n_images = image_n(x);
+    s->x_image = x->image;
+    s->y_image = y->image;
+    s->q_image = q->image;
     if (s->more >= 0) {
         const struct value *add = &f->value[s->more];
         a->add_block = add->block;
@@ -243,11 +246,15 @@ set_rows(struct qs_fast *f, struct step *s)
     const struct value *x = &f->value[s->x];
     struct qk_i8_args *a = &s->i8;
     a->x_pixel = x->inner ? x->pixel : x->image;
-    s->cols = a->wrap = (int)(x->count / s->ic);
-    s->rows = s->n_images = 1;
+    s->n_images = x->units ? (int)x->d[0] : 1;
+    s->cols = a->wrap = (int)(x->count / s->ic / s->n_images);
+    s->rows = 1;
     a->y_block = f->lanes;
     a->y_pixel = (int64_t)a->oc_blocks * QK_I8_BLOCK;
     a->q_pixel = s->q >= 0 ? f->value[s->q].pixel : 0;
+    s->x_image = s->cols * a->x_pixel;
+    s->y_image = s->cols * a->y_pixel;
+    s->q_image = s->cols * a->q_pixel;
 }
 
 static int8_t
@@ -344,9 +351,11 @@ run_part(void *arg, int64_t i, int member)
     const int block = group * s->group * UNIT, next = block + s->group * UNIT;
     const int last = next < a.oc_blocks ? next : a.oc_blocks;
     (void)member;
-    a.x += image * f->value[s->x].image;
-    a.y = a.y && image ? a.y + image * f->value[s->y].image : a.y;
-    a.q = a.q && image ? a.q + image * f->value[s->q].image : a.q;
+    const float *units = f->value[s->x].units;
+    a.unit = units ? units[image] : 1;
+    a.x += image * s->x_image;
+    a.y = a.y && image ? a.y + image * s->y_image : a.y;
+    a.q = a.q && image ? a.q + image * s->q_image : a.q;
     a.add = a.add && image ? a.add + image * f->value[s->more].image : a.add;
     if (s->kind == STEP_IDEPTHWISE)
         f->ki->depthwise(&a, block, last, s->rows == 1 ? 0 : from, s->rows == 1 ? 1 : to);
@@ -392,6 +401,7 @@ struct shuffle {
     const struct step *s;
     const uint8_t *x; /* of the image */
     float *y, *room;  /* [member][blocks][width][lanes] */
+    float unit;
 };
 
 /* One input row: two output rows. */
@@ -402,6 +412,7 @@ shuffle_row(void *arg, int64_t row, int member)
     const struct step *s = j->s;
     const int lanes = j->f->lanes, w = s->cols;
     struct qk_i8_args a = s->i8;
+    a.unit = j->unit;
     a.x = j->x + row * a.x_row;
     a.y = j->room + (int64_t)member * w * QK_I8_BLOCK;
     a.y_row = 0;
@@ -420,8 +431,12 @@ run_shuffled(struct qs_fast *f, struct step *s)
 {
     const struct value *x = &f->value[s->x], *y = &f->value[s->y];
     for (int i = 0; i < image_n(x); i++) {
-        struct shuffle j = {f, s, bytes_of(x) + i * x->image, y->data + i * (y->count / y->d[0]),
-                            f->value[s->scratch].data};
+        struct shuffle j = {f,
+                            s,
+                            bytes_of(x) + i * x->image,
+                            y->data + i * (y->count / y->d[0]),
+                            f->value[s->scratch].data,
+                            x->units ? x->units[i] : 1};
         qs_team_run(f->team, s->rows, shuffle_row, &j);
     }
 }
@@ -454,7 +469,7 @@ qs_run_IDENSE(struct qs_fast *f, struct step *s)
     if (s->scratch >= 0)
         s->i8.y = f->value[s->scratch].data;
     run_all(f, s);
-    for (int i = 0; s->scratch >= 0 && i < s->cols; i++)
+    for (int64_t i = 0; s->scratch >= 0 && i < (int64_t)s->cols * s->n_images; i++)
         memcpy(f->value[s->y].data + i * s->oc, s->i8.y + i * s->i8.y_pixel,
                (size_t)s->oc * sizeof(float));
 }
@@ -481,21 +496,24 @@ round_line(void *arg, int64_t i, int member)
 {
     const struct job *j = arg;
     const struct value *x = j->x, *y = j->y;
-    const struct qk_i8_quant *k = &y->rounding->quant;
+    struct qk_i8_quant k = y->rounding->quant;
     const struct lines l = lines_of(y, x);
     uint8_t *q = (uint8_t *)y->data;
+    const int64_t image = y->inner ? i / (l.n / y->d[0]) : i / l.high;
     (void)member;
+    if (y->units)
+        k.scale = y->units[image] > 0 ? 1 / y->units[image] : 0;
     if (y->inner) {
-        j->f->ki->from_row(k, x->data + i * y->inner, y->inner, q + i * y->pixel);
+        j->f->ki->from_row(&k, x->data + i * y->inner, y->inner, q + i * y->pixel);
         return;
     }
-    const int64_t image = i / l.high, row = i % l.high, plane = y->d[2] * y->d[3];
+    const int64_t row = i % l.high, plane = y->d[2] * y->d[3];
     q += image * y->image + row * y->row;
     if (y->narrow)
-        j->f->ki->from_planes(k, x->data + image * y->d[1] * plane + row * y->d[3], plane,
+        j->f->ki->from_planes(&k, x->data + image * y->d[1] * plane + row * y->d[3], plane,
                               image_c(y), l.pixels, q);
     else
-        j->f->ki->from_blocked(k, x->data + image * x->image + row * x->row, x->block, j->f->lanes,
+        j->f->ki->from_blocked(&k, x->data + image * x->image + row * x->row, x->block, j->f->lanes,
                                y->blocks, l.pixels, q, y->pixel);
 }
 
@@ -511,10 +529,53 @@ round_floats(void *arg, int64_t i, int member)
                    j->y->data + i * MANY);
 }
 
+/* The largest magnitude of a row of an image (all its channels), or of a product. */
+static void
+find_most(void *arg, int64_t i, int member)
+{
+    const struct job *j = arg;
+    const struct value *x = j->x, *y = j->y;
+    const struct qs_fast *f = j->f;
+    const int lanes = x->layout == BLOCKED ? f->lanes : 1;
+    float *most = y->units + y->d[0] + i;
+    (void)member;
+    *most = 0;
+    if (y->inner) {
+        *most = f->ki->absmax(x->data + i * y->inner, y->inner, 1, 1);
+        return;
+    }
+    const int64_t image = i / y->d[2], row = i % y->d[2], plane = y->d[2] * y->d[3];
+    const float *at = lanes == 1 ? x->data + image * y->d[1] * plane + row * y->d[3]
+                                 : x->data + image * x->image + row * x->row;
+    for (int64_t c = 0; c < y->d[1]; c += lanes, at += lanes == 1 ? plane : x->block) {
+        const int64_t left = y->d[1] - c;
+        const float v = f->ki->absmax(at, y->d[3], lanes, (int)(left < lanes ? left : lanes));
+        *most = v > *most ? v : *most;
+    }
+}
+
+/* T / 127 of every image, T its largest magnitude. */
+static void
+find_units(struct qs_fast *f, const struct job *j)
+{
+    const struct value *y = j->y;
+    const int64_t rows = y->inner ? y->count / y->inner : y->d[0] * y->d[2];
+    qs_team_run(f->team, rows, find_most, (void *)(uintptr_t)j);
+    for (int64_t i = 0; i < y->d[0]; i++) {
+        const float *most = y->units + y->d[0] + i * (rows / y->d[0]);
+        float all = 0;
+        for (int64_t r = 0; r < rows / y->d[0]; r++)
+            all = most[r] > all ? most[r] : all;
+        y->units[i] = all / 127;
+    }
+}
+
 void
 qs_run_ROUND(struct qs_fast *f, struct step *s)
 {
     struct job j = {f, s, &f->value[s->x], &f->value[s->y]};
+    if (j.y->units)
+        find_units(f, &j);
     if (j.y->layout != BYTES) {
         qs_team_run(f->team, ceil_div(j.y->floats, 1 << 12), round_floats, &j);
         return;

@@ -135,7 +135,7 @@ round_before_pool(struct qs_fast *f, struct step *s)
     struct step *pool = maker(f, s->x);
     struct value *y = &f->value[s->y];
     if (!pool || pool->kind != STEP_POOL || !pool->max || y->rounding->bits > 8 ||
-        y->d[1] <= QK_I8_QUAD)
+        y->rounding->dynamic || y->d[1] <= QK_I8_QUAD)
         return;
     const int between = qs_lower_value(f), late = s->y;
     struct value *v = &f->value[between];
@@ -166,7 +166,8 @@ fuse_round(struct qs_fast *f, struct step *s)
 {
     const struct value *x = &f->value[s->x], *y = &f->value[s->y];
     struct step *p = x->made >= 0 ? &f->step[x->made] : NULL;
-    if (!p || !is_integer(p) || p->y != s->x || p->q >= 0 || y->rounding->bits > 8)
+    if (!p || !is_integer(p) || p->y != s->x || p->q >= 0 || y->rounding->bits > 8 ||
+        y->rounding->dynamic)
         return;
     if (qs_i8_shuffles(p) || (p->kind == STEP_IDENSE ? y->inner != p->oc : y->inner != 0))
         return;

@@ -32,9 +32,12 @@ enum layout {
     N_LAYOUTS,
 };
 
-/* How a value is rounded: x becomes q T / R (struct qs_quant_act). */
+/* How a value is rounded: x becomes q T / R (struct qs_quant_act). Dynamic: T is the largest
+ * magnitude of every image (or of the rows of every first index), found when it is rounded; only
+ * steps on integers read such values. */
 struct rounding {
-    int act;     /* index in the notes */
+    bool dynamic;
+    int act;     /* index in the notes; -1: dynamic */
     int bits;    /* up to 8: BYTES; else floats */
     double unit; /* T / R */
     struct qk_i8_quant quant;
@@ -61,8 +64,9 @@ struct value {
     int before;                      /* value that was rounded to it */
     int64_t inner;                   /* BYTES: length of its rows; 0: an image */
     bool narrow;                     /* BYTES: pixels of 4 bytes, not of multiples of 16 */
-    int alias;                       /* value whose memory this one is (same bytes); -1 */
-    int part_of;                     /* concatenation it is a part of, from `part_block` on; -1 */
+    float *units; /* dynamic: [d[0]] T / R of now; then room for the largest of every row */
+    int alias;    /* value whose memory this one is (same bytes); -1 */
+    int part_of;  /* concatenation it is a part of, from `part_block` on; -1 */
     int part_block;
     const int32_t *lanes; /* [blocks] real channels per block; NULL: full but the last */
     /* images; strides in floats, of BYTES in bytes */
@@ -109,6 +113,7 @@ struct step {
     /* ICONV, IDEPTHWISE, IDENSE, ITRANSPOSED */
     const struct qs_quant_weight *integers;
     struct qk_i8_args i8;
+    int64_t x_image, y_image, q_image; /* from an image to the next */
     /* BINARY */
     enum qk_binary op;
     bool swapped; /* more op x */
@@ -195,7 +200,13 @@ double qs_lower_param(const struct value *v, int64_t i);
 void qs_round_inputs(struct qs_fast *f, const struct qs_node *node, int32_t number);
 void qs_round_done(struct qs_fast *f, int32_t number);
 /* The step that was added last for that node computes in integers if it can. */
-void qs_round_choose(struct qs_fast *f, int32_t number);
+void qs_round_choose(struct qs_fast *f, const struct qs_node *node, int32_t number);
+/* Rows of a value, of all images; at least as many as there are rows of `inner` elements. */
+static inline int64_t
+qs_round_rows(const struct value *v)
+{
+    return v->n == 4 ? v->d[0] * v->d[2] : v->n > 0 && v->count > 0 ? v->count / v->d[v->n - 1] : 1;
+}
 static inline bool
 is_integer(const struct step *s)
 {

@@ -34,32 +34,36 @@ rounding_of(struct qs_fast *f, int act)
 
 /* The step that rounds the value so already; -1. */
 static int
-find_round(const struct qs_fast *f, int value, int act)
+find_round(const struct qs_fast *f, int value, const struct rounding *r)
 {
     for (int i = f->n_step - 1; i >= 0; i--)
         if (f->step[i].kind == STEP_ROUND && f->step[i].x == value &&
-            f->value[f->step[i].y].rounding->act == act)
+            f->value[f->step[i].y].rounding->act == r->act)
             return f->step[i].y;
     return -1;
 }
 
 static int
-round_value(struct qs_fast *f, int value, int act, const struct qs_node *node, int32_t number)
+round_value(struct qs_fast *f, int value, int32_t var, const struct rounding *r,
+            const struct qs_node *node, int32_t number)
 {
-    const int found = find_round(f, value, act);
+    const int found = find_round(f, value, r);
     if (found >= 0)
         return found;
     const int y = qs_lower_value(f);
     const struct value *x = &f->value[value];
     struct value *v = &f->value[y];
-    v->var = f->notes->act[act].var;
+    v->var = var;
     v->known = true;
     v->dtype = x->dtype;
     v->n = x->n;
     v->count = x->count;
     memcpy(v->d, x->d, sizeof(v->d));
-    v->rounding = rounding_of(f, act);
+    v->rounding = r;
     v->before = value;
+    if (r->dynamic)
+        v->units =
+            qs_arena_calloc(&f->arena, (size_t)(v->d[0] + qs_round_rows(v)), sizeof(*v->units));
     struct step *s = qs_lower_step(f, STEP_ROUND);
     s->x = value;
     s->y = y;
@@ -84,7 +88,7 @@ qs_round_inputs(struct qs_fast *f, const struct qs_node *node, int32_t number)
         const int32_t var = f->notes->act[note->all[i]].var;
         const int id = qs_lower_value_of(f, var);
         if (is_real(f, id) && f->value[id].count > 0)
-            f->now[var] = round_value(f, id, note->all[i], node, number);
+            f->now[var] = round_value(f, id, var, rounding_of(f, note->all[i]), node, number);
     }
 }
 
@@ -157,23 +161,62 @@ integer_kind(enum kind kind)
     return kind;
 }
 
+/* Depthwise convolutions take as long to round an input as to compute on it. */
+static bool
+pays_dynamic(const struct step *s)
+{
+    return s->kind != STEP_DEPTHWISE;
+}
+
+/* A weight alone is in integers: the input is rounded before the step that was added last. */
+static void
+round_dynamic(struct qs_fast *f, const struct qs_node *node, int32_t number)
+{
+    static const struct rounding dynamic = {
+        .dynamic = true, .act = -1, .bits = BYTE_BITS, .unit = 1, .quant = {1, -127, 127}};
+    struct step s = f->step[--f->n_step];
+    s.x = round_value(f, s.x, f->value[s.x].var, &dynamic, node, number);
+    *qs_lower_step(f, s.kind) = s;
+    f->value[s.y].made = f->n_step - 1;
+}
+
+static bool
+weight_fits(const struct qs_fast *f, const struct step *s, const struct qs_quant_weight *w)
+{
+    const int64_t sums = s->kind == STEP_DEPTHWISE ? 1 : s->ic;
+    return w->bits <= BYTE_BITS && w->var == f->value[s->w].var && scales_fit(s, w) &&
+           w->q->size >= (size_t)f->value[s->w].count &&
+           sums * s->kh * s->kw <= QK_I8_SUM_MOST - QK_I8_BLOCK * s->kh * s->kw;
+}
+
+static bool
+input_fits(struct value *x, const struct step *s)
+{
+    if (s->kind == STEP_DENSE)
+        return rows_fit(x, s);
+    return x->inner == 0 && (s->kind != STEP_DEPTHWISE || s->ic > QK_I8_QUAD);
+}
+
 void
-qs_round_choose(struct qs_fast *f, int32_t number)
+qs_round_choose(struct qs_fast *f, const struct qs_node *node, int32_t number)
 {
     const struct qs_quant_node *note = note_of(f, number);
     struct step *s = f->n_step > 0 ? &f->step[f->n_step - 1] : NULL;
     if (!note || note->weight < 0 || !s || s->number != number || integer_kind(s->kind) == s->kind)
         return;
     const struct qs_quant_weight *w = &f->notes->weight[note->weight];
-    struct value *x = &f->value[s->x];
-    const int64_t sums = s->kind == STEP_DEPTHWISE ? 1 : s->ic;
-    if (!x->rounding || x->rounding->bits > BYTE_BITS || w->bits > BYTE_BITS ||
-        w->var != f->value[s->w].var || !scales_fit(s, w) ||
-        w->q->size < (size_t)f->value[s->w].count ||
-        sums * s->kh * s->kw > QK_I8_SUM_MOST - QK_I8_BLOCK * s->kh * s->kw ||
-        (s->kind == STEP_DEPTHWISE && s->ic <= QK_I8_QUAD) ||
-        (s->kind == STEP_DENSE && !rows_fit(x, s)) || (s->kind != STEP_DENSE && x->inner != 0))
+    if (!weight_fits(f, s, w))
         return;
+    if (note->n_all == 0 && !f->value[s->x].rounding && pays_dynamic(s)) {
+        round_dynamic(f, node, number);
+        s = &f->step[f->n_step - 1];
+    }
+    struct value *x = &f->value[s->x];
+    if (!x->rounding || x->rounding->bits > BYTE_BITS || !input_fits(x, s)) {
+        if (x->rounding && x->rounding->dynamic)
+            s->x = x->before;
+        return;
+    }
     s->integers = w;
     s->kind = integer_kind(s->kind);
 }

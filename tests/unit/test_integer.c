@@ -365,6 +365,109 @@ static struct graph graphs[] = {
      .steps = NULL},
 };
 
+/* ---- weights alone in integers ---- */
+
+/* Runs the float graph under its notes; the caller frees the output. */
+static float *
+run_notes(struct maker *k, const struct qs_value *in, const char *isa, int64_t *count)
+{
+    struct qs_engine *e;
+    const struct qs_engine_options opt = {.notes = &k->notes};
+    assert_true(qk_cpu_cap(isa));
+    if (qs_engine_new(&k->cx, k->m, &opt, &e) != QS_OK ||
+        qs_engine_run(&k->cx, e, in, 1, NULL) != QS_OK)
+        fail_msg("%s", qs_message(&k->cx));
+    const struct qs_value *out = qs_engine_out(e, 0);
+    float *copy = qs_xcalloc((size_t)out->count, sizeof(*copy));
+    memcpy(copy, out->f32, (size_t)out->count * sizeof(*copy));
+    *count = out->count;
+    if (k->g->steps && strcmp(isa, "avx512") == 0)
+        check_steps(k->g, qs_engine_fast(e));
+    qs_engine_free(e);
+    return copy;
+}
+
+static double
+distance(const float *x, const float *y, int64_t n)
+{
+    double error = 0, size = 0;
+    for (int64_t i = 0; i < n; i++) {
+        error += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
+        size += (double)y[i] * (double)y[i];
+    }
+    return sqrt(error / size);
+}
+
+/* The second of two samples alone gives what it gives beside the first, ten times as large. */
+static void
+check_alone(struct maker *k, const struct qs_value *in, const float *both, int64_t count)
+{
+    struct qs_value one = *in;
+    int64_t n;
+    one.d[0] = 1;
+    one.count /= 2;
+    one.f32 += one.count;
+    float *alone = run_notes(k, &one, "scalar", &n);
+    assert_int_equal(2 * n, count);
+    assert_memory_equal(alone, both + n, (size_t)n * sizeof(*alone));
+    free(alone);
+}
+
+static void
+scales_of_inputs_are_found_for_each_sample(void **arg)
+{
+    static const struct graph g = {
+        "dynamic",
+        "2,3,20,18",
+        {CONV1, "relu X:c > Out:r",
+         "depthwise_conv2d Input:r Filter:d(20,1,3,3) > Output:e groups=20 paddings=[1,1]",
+         "conv2d Input:e Filter:w2(40,20,3,3) > Output:f paddings=[1,1]", "hard_swish X:f > Out:h",
+         "conv2d_transpose Input:h Filter:w3(40,24,2,2) > Output:i strides=[2,2]",
+         "conv2d_transpose Input:i Filter:w4(24,2,2,2) > Output:j strides=[2,2]",
+         "pool2d X:j > Out:p ksize=[4,4] adaptive=true pooling_type=avg",
+         "flatten_contiguous_range X:p > Out:l start_axis=1 stop_axis=3",
+         "matmul_v2 X:l Y:w5(32,10) > Out:y"},
+        .steps = "ROUND ICONV DEPTHWISE ROUND ICONV ROUND ITRANSPOSED ROUND ITRANSPOSED CONVERT "
+                 "POOL CONVERT ALIAS ROUND IDENSE"};
+    static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512vnni"};
+    struct maker k = {.g = &g};
+    struct qs_value in;
+    struct test_random r = {5};
+    int64_t n, n_float;
+    (void)arg;
+    qs_ctx_init(&k.cx);
+    k.m = test_graph(g.input, g.line, LINES_MOST, &r);
+    test_graph_input(g.input, &r, &in);
+    for (int64_t i = 0; i < in.count / 2; i++)
+        in.f32[i] *= 10;
+    k.most = qs_xcalloc((size_t)k.m->n_var, sizeof(*k.most));
+    struct graph plain = g;
+    plain.steps = NULL;
+    k.g = &plain;
+    float *want = run_notes(&k, &in, "scalar", &n_float);
+    k.g = &g;
+    for (int32_t i = 0; i < k.m->block[0].n_node; i++)
+        note_node(&k, i);
+    for (int i = 0; i < k.notes.n_node; i++)
+        k.notes.node[i].n_all = (k.notes.node[i].act = k.notes.node[i].act2 = -1) + 1;
+    k.cx.threads = 3;
+    float *first = run_notes(&k, &in, "scalar", &n);
+    assert_int_equal(n, n_float);
+    assert_true(distance(first, want, n) < 0.02);
+    for (size_t i = 0; i < QS_LEN(isas); i++) {
+        float *out = run_notes(&k, &in, isas[i], &n);
+        assert_true(distance(out, first, n) < 1e-6); /* one layer is in floats */
+        free(out);
+    }
+    check_alone(&k, &in, first, n);
+    free(first);
+    free(want);
+    free(in.data);
+    free(k.most);
+    qs_static_notes_release(&k.notes);
+    qs_model_unref(k.m);
+}
+
 static void
 notes_need_the_fast_engine(void **arg)
 {
@@ -389,11 +492,13 @@ notes_need_the_fast_engine(void **arg)
 int
 main(void)
 {
-    struct CMUnitTest tests[QS_LEN(graphs) + 1];
-    for (size_t i = 0; i < QS_LEN(graphs); i++)
+    enum { N = QS_LEN(graphs) };
+    struct CMUnitTest tests[N + 2];
+    for (size_t i = 0; i < N; i++)
         tests[i] = (struct CMUnitTest){
             .name = graphs[i].fact, .test_func = check_graph, .initial_state = &graphs[i]};
-    tests[QS_LEN(graphs)] = (struct CMUnitTest)cmocka_unit_test(notes_need_the_fast_engine);
+    tests[N] = (struct CMUnitTest)cmocka_unit_test(notes_need_the_fast_engine);
+    tests[N + 1] = (struct CMUnitTest)cmocka_unit_test(scales_of_inputs_are_found_for_each_sample);
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("integer", tests, NULL, NULL);
 }
