@@ -16,18 +16,18 @@
 
 enum { HUGE_PAGE = 2 << 20 };
 
-/* Large blocks on huge pages where the system has them: images are walked across rows. */
+/* Large blocks on huge pages where the system has them: images are walked across rows. What does
+ * not fill a page of that size stays on small ones. */
 enum qs_err
 qs_floats_new(struct qs_ctx *cx, int64_t n, float **out)
 {
-    const bool large = n >= HUGE_PAGE / (int64_t)sizeof(float);
-    const size_t align = large ? HUGE_PAGE : 64;
-    const size_t bytes = ((size_t)n * sizeof(float) + align) / align * align;
-    *out = n < 0 || n > INT64_MAX / 8 ? NULL : aligned_alloc(align, bytes);
-    if (!*out)
+    const size_t bytes = n < 0 || n > INT64_MAX / 8 ? SIZE_MAX : (size_t)n * sizeof(float);
+    void *p = NULL;
+    if (bytes == SIZE_MAX || posix_memalign(&p, bytes < HUGE_PAGE ? 64 : HUGE_PAGE, bytes) != 0)
         return qs_fail(cx, QS_ERR_MEMORY, _("out of memory: %zu bytes wanted"), bytes);
-    if (large)
-        (void)madvise(*out, bytes, MADV_HUGEPAGE);
+    if (bytes >= HUGE_PAGE)
+        (void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    *out = p;
     return QS_OK;
 }
 
@@ -254,6 +254,7 @@ leave_padded(struct qs_fast *f, struct step *dense)
             continue;
         s->scratch = dense->scratch;
         s->padded = dense->padded = true;
+        f->value[dense->y].floats = 0; /* nobody looks there */
     }
 }
 
