@@ -16,18 +16,18 @@
 
 enum { HUGE_PAGE = 2 << 20 };
 
-/* Large blocks on huge pages where the system has them: images are walked across rows. */
+/* Large blocks on huge pages where the system has them: images are walked across rows. What does
+ * not fill a page of that size stays on small ones. */
 enum qs_err
 qs_floats_new(struct qs_ctx *cx, int64_t n, float **out)
 {
-    const bool large = n >= HUGE_PAGE / (int64_t)sizeof(float);
-    const size_t align = large ? HUGE_PAGE : 64;
-    const size_t bytes = ((size_t)n * sizeof(float) + align) / align * align;
-    *out = n < 0 || n > INT64_MAX / 8 ? NULL : aligned_alloc(align, bytes);
-    if (!*out)
+    const size_t bytes = n < 0 || n > INT64_MAX / 8 ? SIZE_MAX : (size_t)n * sizeof(float);
+    void *p = NULL;
+    if (bytes == SIZE_MAX || posix_memalign(&p, bytes < HUGE_PAGE ? 64 : HUGE_PAGE, bytes) != 0)
         return qs_fail(cx, QS_ERR_MEMORY, _("out of memory: %zu bytes wanted"), bytes);
-    if (large)
-        (void)madvise(*out, bytes, MADV_HUGEPAGE);
+    if (bytes >= HUGE_PAGE)
+        (void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    *out = p;
     return QS_OK;
 }
 
@@ -197,7 +197,9 @@ enum qs_err
 qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n,
             const struct qs_watch *watch)
 {
-    enum qs_err err = qs_fast_begin(cx, f, in, n, watch);
+    enum qs_err err = f->split ? check_inputs(cx, f, in, n) : qs_fast_begin(cx, f, in, n, watch);
+    if (f->split)
+        return err ? err : qs_split_run(cx, f, in);
     if (!err)
         err = qs_fast_steps(cx, f, 0, f->n_step, watch);
     qs_fast_end(f);
@@ -252,6 +254,7 @@ leave_padded(struct qs_fast *f, struct step *dense)
             continue;
         s->scratch = dense->scratch;
         s->padded = dense->padded = true;
+        f->value[dense->y].floats = 0; /* nobody looks there */
     }
 }
 
@@ -415,7 +418,8 @@ prepare(struct qs_ctx *cx, struct qs_fast *f)
 }
 
 static enum qs_err
-plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
+plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in,
+     const struct qs_fast_options *opt, enum planned planned)
 {
     enum qs_err err = infer(cx, f, in);
     if (err)
@@ -425,6 +429,10 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
     if (err)
         return err;
     qs_fuse(f);
+    if (planned == PLANNED_PARTS && !f->keep)
+        err = qs_split_try(cx, f, in, opt);
+    if (err || f->split)
+        return err;
     qs_layout(f);
     qs_keep_place(f);
     add_scratch(f);
@@ -434,19 +442,19 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
 
 enum qs_err
 qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
-             const struct qs_fast_options *opt, bool probe, struct qs_fast **out)
+             const struct qs_fast_options *opt, enum planned planned, struct qs_fast **out)
 {
     struct qs_fast *f = qs_xcalloc(1, sizeof(*f));
     const size_t n_var = (size_t)m->n_var + 1;
     atomic_init(&f->refs, 1);
     f->m = m;
-    f->probe = probe;
+    f->probe = planned == PLANNED_PROBE;
     f->k = qk_conv();
     f->lanes = f->k->lanes;
     f->keep = opt ? opt->keep : NULL;
     f->packs = opt && opt->packs ? qs_packs_ref(opt->packs) : qs_packs_new();
     f->own_room = !opt || !opt->room;
-    f->room = f->own_room ? qs_room_new(probe ? 1 : cx->threads) : opt->room;
+    f->room = f->own_room ? qs_room_new(f->probe ? 1 : cx->threads) : opt->room;
     f->team = f->room->team;
     f->ki = qk_conv_i8();
     f->notes = opt ? opt->notes : NULL;
@@ -470,7 +478,7 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     else if (m->n_block < 1)
         err = qs_fail(cx, QS_ERR_FORMAT, _("the model has no block"));
     if (!err)
-        err = plan(cx, f, in);
+        err = plan(cx, f, in, opt, planned);
     f->keep = NULL;
     f->notes = NULL;
     if (err) {
@@ -485,7 +493,7 @@ enum qs_err
 qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
             const struct qs_fast_options *opt, struct qs_fast **out)
 {
-    return qs_fast_plan(cx, m, in, n, opt, false, out);
+    return qs_fast_plan(cx, m, in, n, opt, PLANNED_PARTS, out);
 }
 
 static void *
@@ -560,6 +568,7 @@ qs_fast_free(struct qs_fast *f)
     if (!f)
         return;
     struct qs_fast *root = f->root ? f->root : f;
+    qs_split_free(f);
     free(f->shown);
     if (f->room->user == f)
         f->room->user = NULL;
@@ -590,7 +599,7 @@ qs_fast_out(const struct qs_fast *f, int i)
 int
 qs_fast_n_steps(const struct qs_fast *f)
 {
-    return f->n_step;
+    return qs_split_shown(f)->n_step;
 }
 
 struct qs_fast_step
@@ -601,9 +610,9 @@ qs_fast_step(const struct qs_fast *f, int i)
 #include "engine/steps.inc"
 #undef ROW
     };
-    const struct step *s = &f->step[i];
+    const struct step *s = &qs_split_shown(f)->step[i];
     const int y = s->y >= 0 ? s->y : s->q >= 0 ? s->q : s->n_out > 0 ? s->out[0] : -1;
-    const int32_t var = y >= 0 ? f->value[y].var : -1;
+    const int32_t var = y >= 0 ? qs_split_shown(f)->value[y].var : -1;
     return (struct qs_fast_step){.op_type = s->kind == STEP_ROUND ? "round"
                                             : s->node             ? s->node->type
                                                                   : "layout",
@@ -625,11 +634,13 @@ qs_fast_isa(const struct qs_fast *f)
 int64_t
 qs_fast_param_bytes(const struct qs_fast *f)
 {
-    return f->param_floats * (int64_t)sizeof(float);
+    return qs_split_shown(f)->param_floats * (int64_t)sizeof(float);
 }
 
 int64_t
 qs_fast_tensor_bytes(const struct qs_fast *f)
 {
+    if (f->split)
+        return qs_split_bytes(f);
     return (f->memory_floats + f->shown_floats) * (int64_t)sizeof(float);
 }

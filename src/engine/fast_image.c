@@ -156,6 +156,76 @@ qs_run_RESIZE(struct qs_fast *f, struct step *s)
 
 typedef float lanes_of_floats[QK_CONV_LANES_MOST] __attribute__((aligned(64)));
 
+enum { PIECE = 1 << 14 /* floats of a plane */ };
+
+/* Thin images stay plain; their planes are whole vectors. */
+struct piece {
+    int64_t channel; /* of all images */
+    int64_t at, n;   /* floats from the start of the value; vectors */
+};
+
+static int64_t
+pieces_of_plane(const struct value *y)
+{
+    return (y->d[2] * y->d[3] + PIECE - 1) / PIECE;
+}
+
+static struct piece
+piece_of(const struct job *j, int64_t i)
+{
+    const int64_t plane = j->y->d[2] * j->y->d[3], pieces = pieces_of_plane(j->y);
+    const int64_t from = i % pieces * PIECE, left = plane - from;
+    const int64_t n = left < PIECE ? left : PIECE;
+    return (struct piece){i / pieces, i / pieces * plane + from, n / j->f->lanes};
+}
+
+static void
+fill(const struct job *j, lanes_of_floats v, float x)
+{
+    for (int k = 0; k < j->f->lanes; k++)
+        v[k] = x;
+}
+
+static void
+run_pieces(struct job *j, void (*body)(void *arg, int64_t i, int member))
+{
+    qs_team_run(j->f->team, j->y->d[0] * j->y->d[1] * pieces_of_plane(j->y), body, j);
+}
+
+static void
+binary_piece(void *arg, int64_t i, int member)
+{
+    const struct job *j = arg;
+    const struct step *s = j->s;
+    const struct piece p = piece_of(j, i);
+    const float *x = j->x->data + p.at, *more = j->more->data + p.at;
+    int64_t more_step = j->f->lanes;
+    lanes_of_floats one;
+    (void)member;
+    if (s->per_channel) {
+        fill(j, one, j->more->data[p.channel] + (float)s->plus_one);
+        more = one;
+        more_step = 0;
+    }
+    if (s->swapped)
+        j->f->k->binary(s->op, &s->post, p.n, more, more_step, x, j->f->lanes, j->y->data + p.at);
+    else
+        j->f->k->binary(s->op, &s->post, p.n, x, j->f->lanes, more, more_step, j->y->data + p.at);
+}
+
+static void
+affine_piece(void *arg, int64_t i, int member)
+{
+    const struct job *j = arg;
+    const struct piece p = piece_of(j, i);
+    const int64_t c = p.channel % j->y->d[1];
+    lanes_of_floats scale, shift;
+    (void)member;
+    fill(j, scale, (float)j->s->scale[c]);
+    fill(j, shift, (float)j->s->shift[c]);
+    j->f->k->affine(&j->s->post, p.n, j->x->data + p.at, scale, shift, j->y->data + p.at);
+}
+
 static void
 binary_block(void *arg, int64_t i, int member)
 {
@@ -187,7 +257,10 @@ void
 qs_run_BINARY(struct qs_fast *f, struct step *s)
 {
     struct job j = job_of(f, s);
-    run_blocks(&j, binary_block);
+    if (j.y->layout == BLOCKED)
+        run_blocks(&j, binary_block);
+    else
+        run_pieces(&j, binary_piece);
 }
 
 static void
@@ -235,6 +308,8 @@ qs_run_AFFINE(struct qs_fast *f, struct step *s)
     struct job j = job_of(f, s);
     if (j.y->layout == BLOCKED)
         run_blocks(&j, affine_block);
+    else if (j.y->n == 4)
+        run_pieces(&j, affine_piece);
     else
         qs_team_run(f->team, j.y->count / s->oc, affine_plain, &j);
 }
@@ -278,11 +353,30 @@ copy_block(void *arg, int64_t i, int member)
                (size_t)(j->x->d[3] * j->x->pixel) * sizeof(*y));
 }
 
+/* Planes of thin images. */
+static void
+join_plain(const struct qs_fast *f, const struct step *s)
+{
+    const struct value *y = &f->value[s->y];
+    float *to = y->data;
+    for (int64_t n = 0; n < y->d[0]; n++)
+        for (int i = 0; i < s->n_in; i++) {
+            const struct value *x = &f->value[s->in[i]];
+            const int64_t floats = x->count / x->d[0];
+            memcpy(to, x->data + n * floats, (size_t)floats * sizeof(*to));
+            to += floats;
+        }
+}
+
 /* Parts that do not lie in their place already. */
 void
 qs_run_CONCAT(struct qs_fast *f, struct step *s)
 {
     int at = 0;
+    if (f->value[s->y].layout == PLAIN) {
+        join_plain(f, s);
+        return;
+    }
     for (int i = 0; i < s->n_in; i++) {
         const struct value *x = &f->value[s->in[i]];
         struct value part = f->value[s->y];

@@ -16,7 +16,7 @@ enum {
     ROOM_BYTES = 768 << 10, /* of points and products of a part: they stay in the cache */
     WEIGHT_BYTES = 5 << 20, /* at all points */
     CHANNELS_LEAST = 24,    /* of input and of output */
-    SQUARES_LEAST = 24,     /* in all images */
+    SQUARES_LEAST = 24,     /* of an image: what a sample gives does not depend on others */
     PARTS = 2,              /* per thread */
     TAPS = 9,
 };
@@ -38,8 +38,7 @@ fits(const struct qs_fast *f, const struct step *s, int m)
 {
     const struct value *y = &f->value[s->y];
     const int64_t points = (m + 2) * (m + 2);
-    return y->d[2] % m == 0 && y->d[3] % m == 0 &&
-           y->d[0] * (y->d[2] / m) * (y->d[3] / m) >= SQUARES_LEAST &&
+    return y->d[2] % m == 0 && y->d[3] % m == 0 && y->d[2] / m * (y->d[3] / m) >= SQUARES_LEAST &&
            points * s->ic * padded(f, s->oc) * (int64_t)sizeof(float) <= WEIGHT_BYTES;
 }
 

@@ -11,7 +11,10 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 
-enum { PLANES_MOST = 4 /* channels of an image that stays plain */ };
+enum {
+    THIN = 4 /* parts of a block */,
+    PLANES_MOST = 4 /* channels of an image that stays plain */
+};
 
 #define FLOATS_MOST (INT64_C(1) << 40) /* of one value; sums of them fit */
 
@@ -23,6 +26,15 @@ struct rewrite { /* the list of steps, made anew with conversions between */
     int n_old;
 };
 
+/* Blocks would be mostly empty, and rows of a plane are as good. */
+static bool
+is_thin(const struct qs_fast *f, const struct step *s)
+{
+    const struct value *y = s->y >= 0 ? &f->value[s->y] : NULL;
+    return y && s->q < 0 && y->n == 4 && THIN * y->d[1] <= f->lanes &&
+           y->d[2] * y->d[3] % f->lanes == 0;
+}
+
 static bool
 makes_image(const struct qs_fast *f, const struct step *s)
 {
@@ -33,15 +45,16 @@ makes_image(const struct qs_fast *f, const struct step *s)
     case STEP_IDEPTHWISE:
     case STEP_POOL:
     case STEP_RESIZE:
+        return true;
     case STEP_BINARY:
     case STEP_CONCAT:
-        return true;
+        return !is_thin(f, s);
     case STEP_TRANSPOSED:
         return 4 * s->oc > f->lanes;
     case STEP_ITRANSPOSED:
         return !qs_i8_shuffles(s);
     case STEP_AFFINE:
-        return f->value[s->y].n == 4;
+        return f->value[s->y].n == 4 && !is_thin(f, s);
     case STEP_DENSE:
     case STEP_IDENSE:
     case STEP_ROUND:
@@ -211,7 +224,7 @@ rewrite_step(struct qs_fast *f, const struct step *old)
     qs_step_inputs(&s, convert_input, (void *)(uintptr_t)&w);
     *qs_lower_step(f, s.kind) = s;
     set_layout(f, f->n_step - 1);
-    if (s.kind == STEP_CONCAT)
+    if (s.kind == STEP_CONCAT && f->value[s.y].layout == BLOCKED)
         place_parts(f, &f->step[f->n_step - 1]);
 }
 

@@ -7,6 +7,8 @@
  *   fuse.c     steps merge: scales, biases, activations, additions, rounding into convolutions
  *   layout.c   every value gets a layout, conversions become steps, halos, memory
  *   keep.c     variables that a watch sees
+ *   batch.c    whether the samples of a batch are independent; fast_split.c runs it in parts then
+ *   room.c     memory and threads, packs.c weights that plans share
  *   fast_*.c   weights are packed; running
  */
 #ifndef QS_ENGINE_LOWER_H
@@ -143,6 +145,17 @@ struct qs_room {
     float *memory;
     int64_t floats;
     const struct qs_fast *user; /* whose halos are in it; NULL: nobody's */
+    struct qs_room **part;      /* [n_part] rooms of one thread each */
+    int n_part;
+};
+
+struct split;
+
+enum planned {
+    PLANNED_WHOLE, /* one run computes all */
+    PLANNED_PARTS, /* a batch may be run in parts */
+    PLANNED_PROBE, /* one thread; inputs have memory of their own, every step runs and makes all of
+                      its value (probe.c) */
 };
 
 struct qs_fast {
@@ -176,9 +189,9 @@ struct qs_fast {
     float *memory; /* of the room, where values have their places now */
     int64_t memory_floats, param_floats;
     bool scalars_are_1d;
-    enum qs_err err; /* of a step */
-    bool probe;      /* one thread; inputs have memory of their own, every step runs and makes all
-                        of its value (probe.c) */
+    enum qs_err err;      /* of a step */
+    bool probe;           /* PLANNED_PROBE */
+    struct split *split;  /* it runs in parts (fast_split.c): steps and values are theirs; NULL */
     struct qs_fast *root; /* whose weights and tables this one uses; NULL: its own */
     atomic_int refs;      /* of a root: itself and those that use it */
 };
@@ -229,6 +242,20 @@ enum qs_err qs_room_reserve(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
 /* Values lie in the memory of the room, with the borders of zeros that stay. */
 void qs_room_enter(struct qs_fast *f);
 void qs_room_clear_halo(const struct value *v);
+struct qs_room *qs_room_part(struct qs_room *r, int i);
+/* batch.c */
+/* Whether a lowered program keeps the samples of a batch apart: *n of them, along out_axis[i] of
+ * output i. */
+bool qs_batch_is_independent(struct qs_fast *f, int64_t *n, int *out_axis);
+/* fast_split.c */
+/* Plans the parts of a batch where that can be: then f->split is set. */
+enum qs_err qs_split_try(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in,
+                         const struct qs_fast_options *opt) QS_MUST_CHECK;
+enum qs_err qs_split_run(struct qs_ctx *cx, struct qs_fast *f,
+                         const struct qs_value *in) QS_MUST_CHECK;
+const struct qs_fast *qs_split_shown(const struct qs_fast *f); /* the plan that has the steps */
+int64_t qs_split_bytes(const struct qs_fast *f); /* of tensors, and outputs put together */
+void qs_split_free(struct qs_fast *f);
 /* Calls fn for every value that a step reads. */
 void qs_step_inputs(const struct step *s, void (*fn)(void *arg, int *value), void *arg);
 /* keep.c */
@@ -240,7 +267,7 @@ enum qs_err qs_keep_show(struct qs_ctx *cx, struct qs_fast *f, const struct qs_w
                          int step) QS_MUST_CHECK;
 /* fast.c */
 enum qs_err qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in,
-                         int n, const struct qs_fast_options *opt, bool probe,
+                         int n, const struct qs_fast_options *opt, enum planned planned,
                          struct qs_fast **out) QS_MUST_CHECK;
 /* Another run of a probe's plan on the same weights: own tensors, own copies of values and steps.
  * No run of `f` may be in progress. */

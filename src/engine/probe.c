@@ -306,7 +306,7 @@ qs_probe_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
 {
     struct qs_fast *f;
     struct qs_probe *p = NULL;
-    enum qs_err err = qs_fast_plan(cx, m, in, n, NULL, true, &f);
+    enum qs_err err = qs_fast_plan(cx, m, in, n, NULL, PLANNED_PROBE, &f);
     if (err)
         return err;
     struct family *y = qs_xcalloc(1, sizeof(*y));

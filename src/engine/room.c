@@ -19,6 +19,9 @@ qs_room_free(struct qs_room *r)
 {
     if (!r)
         return;
+    for (int i = 0; i < r->n_part; i++)
+        qs_room_free(r->part[i]);
+    free(r->part);
     qs_team_free(r->team);
     free(r->memory);
     free(r);
@@ -27,7 +30,20 @@ qs_room_free(struct qs_room *r)
 int64_t
 qs_room_bytes(const struct qs_room *r)
 {
-    return r->floats * (int64_t)sizeof(float);
+    int64_t bytes = r->floats * (int64_t)sizeof(float);
+    for (int i = 0; i < r->n_part; i++)
+        bytes += qs_room_bytes(r->part[i]);
+    return bytes;
+}
+
+struct qs_room *
+qs_room_part(struct qs_room *r, int i)
+{
+    while (r->n_part <= i) {
+        r->part = qs_xrealloc(r->part, (size_t)(r->n_part + 1) * sizeof(struct qs_room *));
+        r->part[r->n_part++] = qs_room_new(1);
+    }
+    return r->part[i];
 }
 
 /* ---- borders of zeros ---- */
