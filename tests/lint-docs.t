@@ -47,8 +47,10 @@ if [ -x "$qslim" ] && [ -e "$top/src/cmd/cmds.inc" ]; then
     while read -r cmd; do
         ok "$cmd --help succeeds" "$qslim" "$cmd" --help || continue
         grep -o -- '--[a-z][a-z0-9-]*' "$tmp/out" | sort -u >"$tmp/options"
-        # shellcheck disable=SC2046
-        plain $(pages "qslim-$cmd.1" qslim.1) >"$tmp/page"
+        more=
+        [ "$cmd" = plan ] && more=qslim-quantize.1 # its choices are described there
+        # shellcheck disable=SC2046,SC2086
+        plain $(pages "qslim-$cmd.1" qslim.1 $more) >"$tmp/page"
         is "every option of $cmd is in its page" "$(missing "$tmp/page" <"$tmp/options")" ""
     done <"$tmp/commands"
     if ok "a plan can be saved" "$qslim" quantize "$sample/digits" --dry-run --save-plan "$tmp/plan"; then
