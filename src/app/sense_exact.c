@@ -23,7 +23,6 @@ struct task {
 };
 
 struct exact {
-    struct qs_ctx *cx;
     struct scan *s;
     struct qs_model *model; /* runnable form */
     struct qs_model *clean_model, *tried_model;
@@ -347,7 +346,7 @@ run_task(struct qs_ctx *cx, struct exact *e)
 enum qs_err
 qs_sense_exact(struct qs_ctx *cx, struct scan *s)
 {
-    struct exact e = {.cx = cx, .s = s};
+    struct exact e = {.s = s};
     enum qs_err err = qs_app_runnable(cx, s->o, &e.model);
     qs_inputs_init(&e.in, s->o);
     e.add = qs_xcalloc((size_t)s->n_sum, sizeof(*e.add));

@@ -215,6 +215,19 @@ samples_come_in_order_and_again(void **state)
     }
     assert_int_equal(qs_dataset_next(&cx, d, &s), QS_OK);
     assert_null(s);
+    qs_dataset_seek(d, 17);
+    for (int i = 17; i < 19; i++) {
+        assert_int_equal(qs_dataset_next(&cx, d, &s), QS_OK);
+        assert_int_equal(s->i, i);
+        qs_sample_free(s);
+    }
+    qs_dataset_seek(d, 40);
+    assert_int_equal(qs_dataset_next(&cx, d, &s), QS_OK);
+    assert_null(s);
+    qs_dataset_rewind(d);
+    assert_int_equal(qs_dataset_next(&cx, d, &s), QS_OK);
+    assert_int_equal(s->i, 0);
+    qs_sample_free(s);
     qs_dataset_close(d);
 }
 
