@@ -9,6 +9,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "model/op.h"
+#include "model/quant_info.h"
 #include "passes/decide_parts.h"
 
 static const char default_dynamic[] = "conv2d,depthwise_conv2d,mul";
@@ -286,6 +287,22 @@ qs_plan_op_types(const struct qs_plan *plan)
     return plan->method == QS_METHOD_DYNAMIC ? default_dynamic : NULL;
 }
 
+/* Activations are rounded once. */
+static enum qs_err
+check_float(struct qs_ctx *cx, const struct qs_model *m, const struct qs_plan *plan)
+{
+    struct qs_quant_info info;
+    if (plan->method != QS_METHOD_STATIC)
+        return QS_OK;
+    qs_quant_info_of(m, &info);
+    if (info.kind == QS_QUANT_NONE)
+        return QS_OK;
+    return qs_fail(cx, QS_ERR_USAGE,
+                   _("the model is already quantized (%s): qslim export --to fp32 makes a float "
+                     "model of it"),
+                   qs_quant_kind_name(info.kind));
+}
+
 enum qs_err
 qs_decide(struct qs_ctx *cx, const struct qs_model *m, const struct qs_edges *e,
           const struct qs_layers *l, const struct qs_plan *plan, struct qs_decisions **out)
@@ -298,6 +315,8 @@ qs_decide(struct qs_ctx *cx, const struct qs_model *m, const struct qs_edges *e,
         .lite = plan->target == QS_TARGET_LITE_ARM || plan->target == QS_TARGET_LITE_X86,
     };
     enum qs_err err = qs_plan_check(cx, plan);
+    if (!err)
+        err = check_float(cx, m, plan);
     if (err)
         return err;
     struct qs_rules rs = {0};

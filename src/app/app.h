@@ -18,6 +18,7 @@
 #include "model/shape.h"
 #include "model/static_notes.h"
 #include "passes/decide.h"
+#include "passes/preflight.h"
 
 /* An opened model: const for everyone but the statistics of its layers, which
  * qs_app_layer_stats fills once. */
@@ -56,8 +57,12 @@ enum qs_err qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o,
 struct qs_quantize_options {
     const char *output; /* folder; NULL with dry_run */
     bool force, dry_run, no_store;
-    const char *db; /* path of the store; NULL: default */
-    int64_t parent; /* run this repeats; 0: none */
+    const char *db;                 /* path of the store; NULL: default */
+    int64_t parent;                 /* run this repeats; 0: none */
+    const char *targets;            /* file with more rows of what targets do; NULL: the default one
+                                       of the user, where there is one */
+    struct qs_preflight *preflight; /* filled with what they will do with the model; NULL: not
+                                       wanted. Released by the caller in any case */
 };
 /* Quantizes by the plan, writes the files, stores the run. `run` is filled (id 0 when it was not
  * stored) also for a dry run (state "planned"; no files). A store that fails is a warning: the

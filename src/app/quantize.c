@@ -238,6 +238,55 @@ run_recorded(struct qs_ctx *cx, struct quantize *q)
     return qs_record_end(cx, &q->record, carry_out(cx, q));
 }
 
+/* $XDG_CONFIG_HOME/qslim/targets; malloc, NULL when there is none. */
+static char *
+own_targets(void)
+{
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    char *path = NULL;
+    if (config && config[0] == '/')
+        path = qs_xasprintf("%s/qslim/targets", config);
+    else if (home && *home)
+        path = qs_xasprintf("%s/.config/qslim/targets", home);
+    if (path && qs_exists(path))
+        return path;
+    free(path);
+    return NULL;
+}
+
+static void
+warn_of_target(struct qs_ctx *cx, const struct qs_preflight_target *t)
+{
+    for (int i = 0; i < t->n_problem; i++)
+        qs_warn(cx,
+                t->problem[i].verdict == QS_VERDICT_WRONG
+                    ? _("%s gets %d quantized %s wrong: %s")
+                    : _("%s does not take %d quantized %s: %s"),
+                t->name, t->problem[i].n, t->problem[i].op_type, t->problem[i].note);
+}
+
+/* What targets will do with it; of the plan's own target what is bad is said. */
+static enum qs_err
+look_ahead(struct qs_ctx *cx, const struct quantize *q)
+{
+    struct qs_targets targets;
+    struct qs_preflight all;
+    char *path = q->opt->targets ? qs_xstrdup(q->opt->targets) : own_targets();
+    qs_targets_init(&targets);
+    const enum qs_err err = path ? qs_targets_load(cx, path, &targets) : QS_OK;
+    free(path);
+    qs_preflight_make(q->o->model, q->o->layers, q->plan, q->decisions, &targets, &all);
+    qs_targets_release(&targets);
+    for (int i = 0; i < all.n && !err; i++)
+        if (strcmp(all.target[i].name, qs_plan_target_name(q->plan)) == 0)
+            warn_of_target(cx, &all.target[i]);
+    if (q->opt->preflight)
+        *q->opt->preflight = all;
+    else
+        qs_preflight_release(&all);
+    return err;
+}
+
 enum qs_err
 qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
                 const struct qs_quantize_options *opt, struct qs_run *run)
@@ -250,8 +299,10 @@ qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
     if (err)
         return err;
     say_decisions(cx, &q);
+    err = look_ahead(cx, &q);
     q.pass.outcome = qs_xcalloc((size_t)o->layers->n, sizeof(*q.pass.outcome));
-    err = run_recorded(cx, &q);
+    if (!err)
+        err = run_recorded(cx, &q);
     qs_model_unref(q.pass.model);
     qs_model_unref(q.pass.test);
     free(q.pass.outcome);

@@ -6,10 +6,11 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"
+#include "cmd/preflight.h"
 #include "cmd/run_output.h"
 
 struct options {
-    char *output, *params, *plan_file, *save_plan;
+    char *output, *params, *plan_file, *save_plan, *targets;
     bool dry_run, force, no_store;
     struct qs_plan plan; /* parsed by the plan's own descriptors */
 };
@@ -27,6 +28,8 @@ static const struct qs_opt opts[] = {
      N_("take the choices from a saved plan; options override it")},
     {"save-plan", 0, QS_OPT_TEXT, offsetof(struct options, save_plan), 0, 0, NULL, NULL, "FILE",
      N_("save the choices as a plan file")},
+    {"targets", 0, QS_OPT_TEXT, offsetof(struct options, targets), 0, 0, NULL, NULL, "FILE",
+     N_("more rows of what targets do with quantized operators, see qslim-targets(5)")},
     {"params", 0, QS_OPT_TEXT, offsetof(struct options, params), 0, 0, NULL, NULL, "FILE",
      N_("the combined parameter file, when it is not beside the program")},
 };
@@ -68,11 +71,17 @@ make_plan(struct qs_ctx *cx, const struct options *opt, const bool *given, struc
 }
 
 static enum qs_err
-print(struct qs_ctx *cx, const struct qs_run *run, bool json)
+print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_preflight *p, bool targets,
+      bool json)
 {
-    if (json)
-        return qs_print_json(cx, qs_run_json(run, true));
+    if (json) {
+        json_t *root = qs_run_json(run, true);
+        json_object_set_new(root, "targets", qs_preflight_json(p));
+        return qs_print_json(cx, root);
+    }
     qs_run_print(run, true);
+    if (targets)
+        qs_preflight_print(p);
     return QS_OK;
 }
 
@@ -82,7 +91,10 @@ quantize(struct qs_ctx *cx, const struct qs_common *common, const struct options
 {
     struct qs_opened *o = NULL;
     struct qs_run run = {0};
+    struct qs_preflight preflight = {0};
     const struct qs_quantize_options q = {.output = opt->output,
+                                          .targets = opt->targets,
+                                          .preflight = &preflight,
                                           .force = opt->force,
                                           .dry_run = opt->dry_run,
                                           .no_store = opt->no_store,
@@ -93,7 +105,9 @@ quantize(struct qs_ctx *cx, const struct qs_common *common, const struct options
     if (!err && opt->save_plan)
         err = qs_plan_save(cx, plan, opt->save_plan, opt->force);
     if (!err)
-        err = print(cx, &run, common->json);
+        err = print(cx, &run, &preflight, opt->dry_run && plan->method == QS_METHOD_STATIC,
+                    common->json);
+    qs_preflight_release(&preflight);
     qs_run_release(&run);
     qs_app_close(o);
     return err;

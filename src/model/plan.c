@@ -26,8 +26,8 @@ const struct qs_opt qs_plan_opts[] = {
         "(weights and activations, calibrated with data)")},
     {"op-types", 0, QS_OPT_TEXT, AT(op_types), 0, 0, NULL, NULL, "LIST",
      N_("operator types whose weights to quantize, comma-separated "
-        "(dynamic: conv2d,depthwise_conv2d,mul; weight-only: all that have weights; static: "
-        "conv2d,depthwise_conv2d,conv2d_transpose,mul,matmul,matmul_v2)")},
+        "(dynamic: conv2d,depthwise_conv2d,mul; weight-only: all that have weights; static: of "
+        "dynamic and conv2d_transpose, matmul, matmul_v2)")},
     {"weight-bits", 0, QS_OPT_INT, AT(weight_bits), 2, 16, NULL, "8", "N",
      N_("bits of a weight, 2 to 16 (dynamic: 8 or 16)")},
     {"weight-type", 0, QS_OPT_CHOICE, AT(weight_type), 0, 0, weight_types, "channel_wise_abs_max",
@@ -132,6 +132,12 @@ qs_plan_applies(const struct qs_plan *plan, const struct qs_opt *opt)
         if (strcmp(only_for[i].name, opt->name) == 0)
             return (only_for[i].methods >> plan->method & 1) != 0;
     return true;
+}
+
+const char *
+qs_plan_target_name(const struct qs_plan *plan)
+{
+    return targets[plan->target];
 }
 
 enum qs_written

@@ -58,6 +58,9 @@ bool qs_plan_applies(const struct qs_plan *plan, const struct qs_opt *opt);
 /* The format that is written: never QS_FORMAT_AUTO. */
 enum qs_written qs_plan_format(const struct qs_plan *plan);
 
+/* "any", "paddle", "lite-arm", "lite-x86". */
+const char *qs_plan_target_name(const struct qs_plan *plan);
+
 /* Checks what no single option can (bits that the method does not take, op types it does not
  * know): QS_ERR_USAGE. */
 enum qs_err qs_plan_check(struct qs_ctx *cx, const struct qs_plan *plan) QS_MUST_CHECK;

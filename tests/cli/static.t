@@ -46,6 +46,9 @@ refuses 1 "*no form for weight*" "dynamic to fakequant" "$qslim" export "$tmp/dy
 refuses 2 "*is not quantized*" "a float model in another form" "$qslim" export "$digits" -o "$tmp/no" --to qdq
 refuses 2 "*is not quantized*" "activations of a float model" "$qslim" layers "$digits" --activations
 
+refuses 2 "*already quantized (qdq)*" "a quantized model" "$qslim" quantize "$tmp/qdq" --dry-run --method static
+ok "a float model made of it" "$qslim" quantize "$tmp/qdq-fp32" --dry-run --method static
+
 ok "rules" "$qslim" quantize "$digits" -o "$tmp/rules" --method static --data "$data" --layer conv2d_0.w_0=skip \
     --layer 'conv2d_1*=threshold:3.5' --layer 'conv2d_2*=algo:abs_max' --layer '*_3*=bits:4' --json
 is "each rule counts its weights" "$(grep -c 'rule .* matches 1 of the weights' "$tmp/err")" 4

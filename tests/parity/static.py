@@ -9,7 +9,7 @@
 Algorithm abs_max, whose thresholds are values of the model. What is different on purpose is left out: a
 scale operator that Paddle appends to each output, attributes and outputs that it drops from operators it does not
 quantize, observers under names that are in use.
-Usage: static.py QSLIM LITE_OPT|- WORK_FOLDER MODEL,INPUT=1x3x224x224..."""
+Usage: static.py QSLIM LITE_OPT|- WORK_FOLDER MODEL,INPUT=1x3x224x224... (+MODEL: it is quantized)"""
 import json
 import os
 import shutil
@@ -228,11 +228,25 @@ def check(name, folder, key, dims, kinds):
                 runs_alike(label + ", our own layout", ours + "-own", shape)
 
 
+def check_export(name, folder, key, dims):
+    """A quantized model of another origin in both forms."""
+    base = os.path.join(work, name)
+    shape = f"{key}={'x'.join(map(str, dims))}"
+    for form in ("qdq", "fakequant"):
+        call("export", folder, "-o", f"{base}-{form}", "--to", form, "--force")
+        runs_alike(f"{name} as {form}", f"{base}-{form}", shape)
+        if opt != "-":
+            opt_takes(f"{name} as {form}", f"{base}-{form}")
+
+
 kinds = ("channel_wise_abs_max", "abs_max")  # the second with the first model
 for item in sys.argv[4:]:
-    path, given = item.split(",")
+    path, given = item.lstrip("+").split(",")
     key, dims = given.split("=")
     try:
+        if item.startswith("+"):
+            check_export(os.path.basename(path.rstrip("/")), path, key, [int(d) for d in dims.split("x")])
+            continue
         check(os.path.basename(path.rstrip("/")), path, key, [int(d) for d in dims.split("x")], kinds)
     except Exception as e:  # noqa: BLE001  (one model must not hide the others)
         report(False, f"{path}: {type(e).__name__}", e)
