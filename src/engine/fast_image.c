@@ -283,6 +283,8 @@ void
 qs_run_CONCAT(struct qs_fast *f, struct step *s)
 {
     int at = 0;
+    if (f->value[s->y].layout == BYTES)
+        return;
     for (int i = 0; i < s->n_in; i++) {
         const struct value *x = &f->value[s->in[i]];
         struct value part = f->value[s->y];
