@@ -15,28 +15,33 @@
 #define VECTORS 1
 #define NB_MOST 4
 #define T_MOST(nb) ((nb) == 4 ? 6 : (nb) == 3 ? 9 : 14)
+#define RUN(nb) ((nb) == 4 ? 1 : 4)
+#define POSITIVE_PAYS 0
 
 struct quads {
     __m512i v;
 };
 
 INLINE struct quads
-quads_x(const uint8_t *p)
+quads_x(const uint8_t *p, const bool positive)
 {
     int32_t four;
     memcpy(&four, p, sizeof(four));
+    (void)positive;
     return (struct quads){_mm512_set1_epi32(four)};
 }
 
 INLINE struct quads
-quads_w(const int8_t *p)
+quads_w(const int8_t *p, const bool positive)
 {
+    (void)positive;
     return (struct quads){_mm512_load_si512(p)};
 }
 
 INLINE vi
-dot(vi acc, struct quads x, struct quads w)
+dot(vi acc, struct quads x, struct quads w, const bool positive)
 {
+    (void)positive;
     return (vi)_mm512_dpbusd_epi32((__m512i)acc, x.v, w.v);
 }
 
@@ -44,6 +49,21 @@ INLINE vi
 rint_vector(vf v)
 {
     return (vi)_mm512_cvtps_epi32((__m512)v);
+}
+
+INLINE vi
+clamp_int(vi v, vi low, vi high)
+{
+    return (vi)_mm512_min_epi32(_mm512_max_epi32((__m512i)v, (__m512i)low), (__m512i)high);
+}
+
+typedef __m512i vb;
+typedef __m512i_u vbu;
+
+INLINE vb
+max_bytes(vb x, vb y)
+{
+    return _mm512_max_epu8(x, y);
 }
 
 /* Saturated words of two vectors, lane by lane of 128 bits. */

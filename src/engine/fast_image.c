@@ -373,6 +373,8 @@ void
 qs_run_CONCAT(struct qs_fast *f, struct step *s)
 {
     int at = 0;
+    if (f->value[s->y].layout == BYTES)
+        return;
     if (f->value[s->y].layout == PLAIN) {
         join_plain(f, s);
         return;
