@@ -297,6 +297,15 @@ of_recurrence(const struct batch *b, const struct step *s)
     return 1;
 }
 
+/* A scale that is found as it comes is one for every first index. */
+static int
+of_rounding(const struct batch *b, const struct step *s)
+{
+    const int axis = b->axis[s->x];
+    const bool mixes = s->y >= 0 && b->f->value[s->y].rounding->dynamic && axis > 0;
+    return mixes ? MIXED : axis;
+}
+
 static int
 of_step(const struct batch *b, const struct step *s)
 {
@@ -319,7 +328,7 @@ of_step(const struct batch *b, const struct step *s)
     case STEP_SOFTMAX:
         return of_rows(b, s);
     case STEP_ROUND:
-        return b->axis[s->x];
+        return of_rounding(b, s);
     case STEP_ALIAS:
         return b->axis[s->x] < 0
                    ? b->axis[s->x]
