@@ -57,4 +57,16 @@ unruled=$(cd "$top" && find . -name '*.c' ! -path './tests/*' ! -path './build*'
     done | grep -q covered || echo "$f"
 done)
 is "every source lies in a folder with a rule" "$unruled" ""
+
+# A file that no list of the build names is not tested and not in the release. Programs of tests are
+# listed without their .c.
+lists="$top/Makefile.am $top/kernels/Makefile.inc $top/src/ops/Makefile.inc $top/tests/Makefile.inc"
+# shellcheck disable=SC2086
+sed 's/#.*//' $lists | tr -s ' \t\\' '\n' | sort -u >"$tmp/listed"
+unlisted=$(cd "$top" && find db kernels man passes src tests ui -type f \( -name '*.[1-9ch]' -o -name '*.inc' \
+    -o -name '*.keys' -o -name '*.py' -o -name '*.screen' -o -name '*.t' \) ! -name Makefile.inc ! -path 'tests/*/corpus/*' |
+    sort | grep -Fxv -f "$tmp/listed" | while read -r f; do
+    grep -Fqx -- "${f%.c}" "$tmp/listed" || echo "$f"
+done)
+is "every source and test is in a list of the build" "$unlisted" ""
 done_testing
