@@ -206,8 +206,8 @@ add_ways(struct walk *w, int bits)
             *p = (struct part){.weight = weight};
             add_way(p, (struct way){0, l->bytes_before, 0, 0});
         }
-        add_way(p, (struct way){bits, l->bytes_after + l->scale_bytes + l->param_bytes, cost_of(w, r),
-                                r->cosine < 1 ? 1 - r->cosine : 0});
+        add_way(p, (struct way){bits, l->bytes_after + l->scale_bytes + l->param_bytes,
+                                cost_of(w, r), r->cosine < 1 ? 1 - r->cosine : 0});
     }
     qs_decisions_free(d);
     qs_plan_release(&plan);
