@@ -12,6 +12,15 @@ qs_is_conv(const struct qs_node *node)
     return conv && strcmp(qs_attr_str(node, "data_format", "NCHW"), "NHWC") != 0;
 }
 
+bool
+qs_is_fixed_norm(const struct qs_node *node)
+{
+    return strcmp(node->type, "batch_norm") == 0 &&
+           strcmp(qs_attr_str(node, "data_layout", "NCHW"), "NHWC") != 0 &&
+           (qs_attr_int(node, "use_global_stats", 0) ||
+            (qs_attr_int(node, "is_test", 0) && !qs_attr_int(node, "trainable_statistics", 0)));
+}
+
 struct qs_node *
 qs_only_reader(const struct qs_model *m, const struct qs_edges *e, int32_t var)
 {

@@ -18,9 +18,17 @@ enum qs_err qs_fold_bn(struct qs_ctx *cx, struct qs_model *m, int *n) QS_MUST_CH
  * until nothing moves. Wants folded batch norms; *n: pairs of layers. */
 enum qs_err qs_equalize(struct qs_ctx *cx, struct qs_model *m, int *n) QS_MUST_CHECK;
 
-/* What both look for. */
+/* Takes shift[n] off the output of the layer that is node `layer` of block 0, where a bias or a
+ * batch norm behind it allows; *done: whether it does. Edges stay valid. */
+enum qs_err qs_correct_bias(struct qs_ctx *cx, struct qs_model *m, const struct qs_edges *e,
+                            int32_t layer, const double *shift, int64_t n,
+                            bool *done) QS_MUST_CHECK;
+
+/* What they look for. */
 /* conv2d, depthwise_conv2d or conv2d_transpose on NCHW images. */
 bool qs_is_conv(const struct qs_node *node);
+/* A batch norm on NCHW images with the statistics of its parameters, not those of the batch. */
+bool qs_is_fixed_norm(const struct qs_node *node);
 /* The node of block 0 that alone reads `var`, which is no parameter and is written once; NULL. */
 struct qs_node *qs_only_reader(const struct qs_model *m, const struct qs_edges *e, int32_t var);
 /* The parameter of float32 that nothing writes, of n elements (n < 0: any); NULL. */

@@ -23,16 +23,6 @@ struct fold {
     float *copy;                                        /* all of them, aligned */
 };
 
-/* A batch norm with the statistics of its parameters, not those of the batch. */
-static bool
-is_fixed_norm(const struct qs_node *node)
-{
-    return strcmp(node->type, "batch_norm") == 0 &&
-           strcmp(qs_attr_str(node, "data_layout", "NCHW"), "NHWC") != 0 &&
-           (qs_attr_int(node, "use_global_stats", 0) ||
-            (qs_attr_int(node, "is_test", 0) && !qs_attr_int(node, "trainable_statistics", 0)));
-}
-
 /* A parameter of the batch norm: it may name its mean and variance as outputs too. */
 static const float *
 norm_param(const struct fold *f, int32_t var, float *copy)
@@ -58,7 +48,7 @@ match(struct fold *f, struct qs_node *conv)
     f->bias_var = f->channels > 0 ? qs_bias_of(f->m, f->edges, next, y, f->channels) : -1;
     f->add = f->bias_var >= 0 ? next : NULL;
     f->bn = f->add ? qs_only_reader(f->m, f->edges, qs_node_output(next, "Out", 0)) : next;
-    return f->channels > 0 && f->bn && is_fixed_norm(f->bn);
+    return f->channels > 0 && f->bn && qs_is_fixed_norm(f->bn);
 }
 
 /* Copies the parameters to aligned memory; false: one is missing or of another size. */

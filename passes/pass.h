@@ -9,6 +9,7 @@
 
 #include "model/layer.h"
 #include "model/plan.h"
+#include "model/static_notes.h"
 #include "passes/decide.h"
 
 /* What one layer became. */
@@ -24,7 +25,11 @@ struct qs_pass_state {
     const struct qs_layers *layers; /* the same */
     const struct qs_plan *plan;
     const struct qs_decisions *decisions;
-    const double *threshold;    /* method static: [n_var] T of activations, NaN where unknown */
+    const double *threshold; /* method static: [n_var] T of activations, NaN where unknown */
+    /* method static: weights that were rounded before, n_fitted in the order of the layers; the
+     * others are rounded to nearest */
+    const struct qs_quant_weight *fitted;
+    int n_fitted;
     struct qs_outcome *outcome; /* [layers->n], made by the caller */
     int n_restored;             /* attributes and outputs that lite_legalize put back */
 };

@@ -76,19 +76,52 @@ find_thresholds(const struct qs_tensor *t, struct qs_quant_weight *w)
     free(absmax);
 }
 
+static const struct qs_quant_weight *
+fitted_of(const struct qs_pass_state *st, int32_t var)
+{
+    for (int i = 0; i < st->n_fitted; i++)
+        if (st->fitted[i].var == var && st->fitted[i].q)
+            return &st->fitted[i];
+    return NULL;
+}
+
+static void
+take_fitted(const struct qs_quant_weight *from, struct qs_quant_weight *w)
+{
+    const size_t bytes = (size_t)from->n_scales * sizeof(*w->threshold);
+    w->n_scales = from->n_scales;
+    w->threshold = qs_xmalloc(bytes);
+    memcpy(w->threshold, from->threshold, bytes);
+    w->q = qs_buf_ref(from->q);
+}
+
+static enum qs_err
+round_to_nearest(struct qs_ctx *cx, const struct qs_pass_state *st, struct qs_quant_weight *w)
+{
+    const struct qs_tensor *t = st->model->var[w->var].data;
+    const bool qdq = qs_plan_format(st->plan) == QS_FORMAT_QDQ;
+    find_thresholds(t, w);
+    const enum qs_err err = qs_static_quantize(cx, t, w->axis, w->bits, w->threshold,
+                                               qdq ? QS_STATIC_QDQ : QS_STATIC_FAKE, &w->q);
+    return err ? qs_prefix(cx, _("cannot quantize weight '%s'"), st->model->var[w->var].name)
+               : QS_OK;
+}
+
 static enum qs_err
 quantize_one(struct qs_ctx *cx, void *arg, int64_t i)
 {
     struct work *work = arg;
     struct qs_quant_weight *w = &work->out->weight[i];
     const struct qs_tensor *t = work->st->model->var[w->var].data;
-    const bool qdq = qs_plan_format(work->st->plan) == QS_FORMAT_QDQ;
     struct qs_outcome *outcome = &work->st->outcome[work->layer[i]];
-    find_thresholds(t, w);
-    const enum qs_err err = qs_static_quantize(cx, t, w->axis, w->bits, w->threshold,
-                                               qdq ? QS_STATIC_QDQ : QS_STATIC_FAKE, &w->q);
+    const struct qs_quant_weight *fitted = fitted_of(work->st, w->var);
+    enum qs_err err = QS_OK;
+    if (fitted)
+        take_fitted(fitted, w);
+    else
+        err = round_to_nearest(cx, work->st, w);
     if (err)
-        return qs_prefix(cx, _("cannot quantize weight '%s'"), work->st->model->var[w->var].name);
+        return err;
     outcome->sqnr_db = qs_static_sqnr_db(t, w->axis, w->bits, w->threshold, w->q);
     outcome->n_scales = w->n_scales;
     pthread_mutex_lock(&work->lock);

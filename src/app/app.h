@@ -37,6 +37,9 @@ struct qs_opened {
  */
 enum qs_err qs_app_open(struct qs_ctx *cx, const char *path, const char *params,
                         const struct qs_strv *shapes, struct qs_opened **out) QS_MUST_CHECK;
+/* The same for a changed clone of an opened model, which it takes over. */
+enum qs_err qs_app_derive(struct qs_ctx *cx, const struct qs_opened *from, struct qs_model *m,
+                          struct qs_opened **out) QS_MUST_CHECK;
 void qs_app_close(struct qs_opened *o);
 /* QS_ERR_FORMAT when the model came without parameters. */
 enum qs_err qs_app_need_params(struct qs_ctx *cx, const struct qs_opened *o) QS_MUST_CHECK;

@@ -65,6 +65,25 @@ qs_app_open(struct qs_ctx *cx, const char *path, const char *params, const struc
     return err;
 }
 
+enum qs_err
+qs_app_derive(struct qs_ctx *cx, const struct qs_opened *from, struct qs_model *m,
+              struct qs_opened **out)
+{
+    const struct qs_strv none = {0};
+    struct qs_opened *o = qs_xcalloc(1, sizeof(*o));
+    o->model = m;
+    o->edges = qs_edges_new(m);
+    o->layers = qs_layers_new(m, o->edges);
+    o->path = qs_xstrdup(from->path);
+    o->params = from->params ? qs_xstrdup(from->params) : NULL;
+    const enum qs_err err = infer_shapes(cx, &none, o);
+    if (err)
+        qs_app_close(o);
+    else
+        *out = o;
+    return err;
+}
+
 void
 qs_app_close(struct qs_opened *o)
 {

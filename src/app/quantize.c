@@ -4,16 +4,22 @@
 #include <string.h>
 
 #include "app/app.h"
+#include "app/fit.h"
 #include "app/ranges.h"
 #include "app/record.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "io/format.h"
+#include "passes/float_passes.h"
 #include "passes/pass.h"
 
 /* Everything one quantization needs; released as a whole. */
 struct quantize {
-    const struct qs_opened *o;
+    const struct qs_opened *o;    /* as it was given */
+    const struct qs_opened *work; /* the same, or prepared by prepare_float */
+    struct qs_opened *derived;    /* NULL: not needed */
+    struct qs_quant_weight *fitted;
+    int n_fitted;
     const struct qs_plan *plan;
     const struct qs_quantize_options *opt;
     struct qs_decisions *decisions;
@@ -75,10 +81,10 @@ describe(struct quantize *q)
 static void
 describe_layers(struct quantize *q)
 {
-    const struct qs_model *m = q->o->model;
+    const struct qs_model *m = q->work->model;
     q->run->layer = qs_xcalloc((size_t)q->decisions->n, sizeof(*q->run->layer));
     for (int i = 0; i < q->decisions->n; i++) {
-        const struct qs_layer *l = &q->o->layers->layer[i];
+        const struct qs_layer *l = &q->work->layers->layer[i];
         const struct qs_decision *d = &q->decisions->layer[i];
         if (l->secondary && d->action == QS_ACTION_KEEP)
             continue; /* biases and statistics of norms */
@@ -105,26 +111,40 @@ find_ranges(struct qs_ctx *cx, struct quantize *q)
     if (q->plan->method != QS_METHOD_STATIC)
         return QS_OK;
     if (!q->opt->dry_run)
-        return qs_ranges_find(cx, q->o, q->plan, q->decisions, &q->ranges);
-    qs_ranges_pretend(q->o, &q->ranges);
+        return qs_ranges_find(cx, q->work, q->plan, q->decisions, &q->ranges);
+    qs_ranges_pretend(q->work, &q->ranges);
     return QS_OK;
+}
+
+/* Weights that the plan wants fitted to the data; biases are corrected in the model at work. */
+static enum qs_err
+fit(struct qs_ctx *cx, struct quantize *q)
+{
+    if (q->opt->dry_run || !qs_fit_wanted(q->plan))
+        return QS_OK;
+    const enum qs_err err = qs_fit_weights(cx, q->work, q->plan, q->decisions, q->ranges.threshold,
+                                           q->pass.model, &q->fitted, &q->n_fitted);
+    q->pass.fitted = q->fitted;
+    q->pass.n_fitted = q->n_fitted;
+    return err;
 }
 
 static enum qs_err
 transform(struct qs_ctx *cx, struct quantize *q)
 {
     struct qs_pass_state *st = &q->pass;
-    const enum qs_err err = find_ranges(cx, q);
+    enum qs_err err = find_ranges(cx, q);
     if (err)
         return err;
     st->threshold = q->ranges.threshold;
-    st->model = qs_model_clone(q->o->model);
-    st->test = q->plan->generate_test_model ? qs_model_clone(q->o->model) : NULL;
-    st->edges = q->o->edges;
-    st->layers = q->o->layers;
+    st->model = qs_model_clone(q->work->model);
+    st->test = q->plan->generate_test_model ? qs_model_clone(q->work->model) : NULL;
+    st->edges = q->work->edges;
+    st->layers = q->work->layers;
     st->plan = q->plan;
     st->decisions = q->decisions;
-    return qs_run_recipe(cx, st);
+    err = fit(cx, q);
+    return err ? err : qs_run_recipe(cx, st);
 }
 
 /* A dry run does everything but write. */
@@ -211,7 +231,7 @@ carry_out(struct qs_ctx *cx, struct quantize *q)
     if (err)
         return err;
     describe_layers(q);
-    qs_ranges_record(&q->ranges, q->o, q->plan->activation_bits, q->run);
+    qs_ranges_record(&q->ranges, q->work, q->plan->activation_bits, q->run);
     char *real = realpath(q->opt->output, NULL);
     if (real)
         set_text(&q->run->output, real);
@@ -275,7 +295,7 @@ look_ahead(struct qs_ctx *cx, const struct quantize *q)
     qs_targets_init(&targets);
     const enum qs_err err = path ? qs_targets_load(cx, path, &targets) : QS_OK;
     free(path);
-    qs_preflight_make(q->o->model, q->o->layers, q->plan, q->decisions, &targets, &all);
+    qs_preflight_make(q->work->model, q->work->layers, q->plan, q->decisions, &targets, &all);
     qs_targets_release(&targets);
     for (int i = 0; i < all.n && !err; i++)
         if (strcmp(all.target[i].name, qs_plan_target_name(q->plan)) == 0)
@@ -287,6 +307,43 @@ look_ahead(struct qs_ctx *cx, const struct quantize *q)
     return err;
 }
 
+/* Changes of the float model that the plan wants first. */
+static enum qs_err
+prepare_float(struct qs_ctx *cx, struct quantize *q)
+{
+    int n = 0;
+    q->work = q->o;
+    if (q->plan->method != QS_METHOD_STATIC || !(q->plan->fold_bn || q->plan->equalize))
+        return QS_OK;
+    struct qs_model *m = qs_model_clone(q->o->model);
+    enum qs_err err = qs_fold_bn(cx, m, &n);
+    if (!err)
+        qs_note(cx, _("batch norms put into filters: %d"), n);
+    if (!err && q->plan->equalize)
+        err = qs_equalize(cx, m, &n);
+    if (!err && q->plan->equalize)
+        qs_note(cx, _("pairs of layers evened out: %d"), n);
+    if (err) {
+        qs_model_unref(m);
+        return err;
+    }
+    err = qs_app_derive(cx, q->o, m, &q->derived);
+    q->work = q->derived;
+    return err;
+}
+
+static void
+release(struct quantize *q)
+{
+    qs_model_unref(q->pass.model);
+    qs_model_unref(q->pass.test);
+    free(q->pass.outcome);
+    qs_fit_release(q->fitted, q->n_fitted);
+    qs_ranges_release(&q->ranges);
+    qs_decisions_free(q->decisions);
+    qs_app_close(q->derived);
+}
+
 enum qs_err
 qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
                 const struct qs_quantize_options *opt, struct qs_run *run)
@@ -295,18 +352,16 @@ qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
     *run = (struct qs_run){0};
     enum qs_err err = qs_app_need_params(cx, o);
     if (!err)
-        err = qs_decide(cx, o->model, o->edges, o->layers, plan, &q.decisions);
-    if (err)
-        return err;
-    say_decisions(cx, &q);
-    err = look_ahead(cx, &q);
-    q.pass.outcome = qs_xcalloc((size_t)o->layers->n, sizeof(*q.pass.outcome));
+        err = prepare_float(cx, &q);
     if (!err)
-        err = run_recorded(cx, &q);
-    qs_model_unref(q.pass.model);
-    qs_model_unref(q.pass.test);
-    free(q.pass.outcome);
-    qs_ranges_release(&q.ranges);
-    qs_decisions_free(q.decisions);
+        err = qs_decide(cx, q.work->model, q.work->edges, q.work->layers, plan, &q.decisions);
+    if (!err) {
+        say_decisions(cx, &q);
+        q.pass.outcome = qs_xcalloc((size_t)q.work->layers->n + 1, sizeof(*q.pass.outcome));
+        err = look_ahead(cx, &q);
+        if (!err)
+            err = run_recorded(cx, &q);
+    }
+    release(&q);
     return err;
 }

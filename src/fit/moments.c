@@ -138,6 +138,18 @@ qs_moments_weight(struct qs_ctx *cx, const struct qs_moments *s, const struct qs
     return QS_OK;
 }
 
+void
+qs_moments_center(struct qs_moments *s)
+{
+    for (int64_t g = 0; s->h && s->n > 0 && g < s->groups; g++)
+        for (int64_t i = 0; i < s->k; i++)
+            for (int64_t j = 0; j < s->k; j++) {
+                float *h = &s->h[(g * s->k + i) * s->k + j];
+                *h = (float)((double)*h -
+                             s->sum[g * s->k + i] * s->sum[g * s->k + j] / (double)s->n);
+            }
+}
+
 /* ---- gathering ---- */
 
 /* What lies under n positions of one sample: x[n][groups * k]. */

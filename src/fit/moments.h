@@ -12,7 +12,7 @@
 
 #include "model/step.h"
 
-enum { QS_MOMENTS_POSITIONS = 512 };
+enum { QS_MOMENTS_POSITIONS = 256 };
 
 struct qs_moments {
     const struct qs_model *m;
@@ -32,6 +32,8 @@ void qs_moments_free(struct qs_moments *s); /* NULL is fine */
 /* x: the layer's input as the model has it now. */
 enum qs_err qs_moments_add(struct qs_ctx *cx, struct qs_moments *s,
                            const struct qs_value *x) QS_MUST_CHECK;
+/* h becomes that of x - mean(x): the error that is left once the mean error is taken off. */
+void qs_moments_center(struct qs_moments *s);
 int64_t qs_moments_bytes(const struct qs_moments *s);
 
 /* The weight as [rows][k], malloc. The tensor must be of float32. */

@@ -12,16 +12,20 @@
 
 enum { ROWS = 32, CANDIDATES = 71 };
 static const double rate = 0.05, push = 0.01; /* of Adam; weight of the push against E */
+static const double exact = 1e-6;             /* share of (s x)^2 that counts as no error */
 
 /* Some rows of one group, rounded by one thread. */
 struct part {
     struct qs_rounding *r;
-    int64_t row, n;   /* first, how many */
-    const float *h;   /* [k][k] of the group */
-    double unit;      /* E is divided by it: that of an error of s/2 in every weight */
-    float *d, *g;     /* [n][k] error, its product with H */
-    float *a, *m, *v; /* [n][k] state of Adam */
-    double before, after;
+    int64_t row, n;       /* first, how many */
+    const float *h;       /* [k][k] of the group */
+    double trace;         /* of H */
+    double unit;          /* E is divided by it: that of an error of s/2 in every weight */
+    float *lower;         /* [n][k] floor(w / s) */
+    float *d, *g;         /* [n][k] error, its product with H: of soft weights */
+    float *a, *m, *v;     /* [n][k] state of Adam */
+    double *dd, *gd;      /* [k] error and product of one row of integers */
+    double before, after; /* E times n */
 };
 
 void
@@ -37,12 +41,14 @@ qs_round_nearest(struct qs_rounding *r)
 
 /* ---- one part ---- */
 
-static double
-lower_of(const struct part *p, int64_t i)
+static void
+set_lower(struct part *p)
 {
     const int64_t k = p->r->moments->k;
-    const double s = p->r->step[p->row + i / k];
-    return s > 0 ? floor((double)p->r->w[p->row * k + i] / s) : 0;
+    for (int64_t i = 0; i < p->n * k; i++) {
+        const double s = p->r->step[p->row + i / k];
+        p->lower[i] = s > 0 ? (float)floor((double)p->r->w[p->row * k + i] / s) : 0;
+    }
 }
 
 static double
@@ -59,18 +65,31 @@ multiply(struct part *p)
              k);
 }
 
-/* D and D H of the integers as they are; returns E times n. */
+/* d and d H of one row of the integers as they are, in double: errors cancel where inputs go
+ * together. Returns E of the row times n. */
+static double
+begin_row(struct part *p, int64_t row)
+{
+    const int64_t k = p->r->moments->k, at = (p->row + row) * k;
+    const double s = p->r->step[p->row + row];
+    double e = 0;
+    memset(p->gd, 0, (size_t)k * sizeof(*p->gd));
+    for (int64_t i = 0; i < k; i++) {
+        p->dd[i] = s * p->r->q[at + i] - (double)p->r->w[at + i];
+        for (int64_t j = 0; j < k; j++)
+            p->gd[j] += p->dd[i] * (double)p->h[i * k + j];
+    }
+    for (int64_t i = 0; i < k; i++)
+        e += p->dd[i] * p->gd[i];
+    return e > 0 ? e : 0;
+}
+
 static double
 error_of(struct part *p)
 {
-    const int64_t k = p->r->moments->k;
     double e = 0;
-    for (int64_t i = 0; i < p->n * k; i++)
-        p->d[i] = (float)(p->r->step[p->row + i / k] * p->r->q[p->row * k + i] -
-                          (double)p->r->w[p->row * k + i]);
-    multiply(p);
-    for (int64_t i = 0; i < p->n * k; i++)
-        e += (double)p->d[i] * (double)p->g[i];
+    for (int64_t row = 0; row < p->n; row++)
+        e += begin_row(p, row);
     return e;
 }
 
@@ -93,7 +112,8 @@ begin_soft(struct part *p)
     const int64_t k = p->r->moments->k;
     for (int64_t i = 0; i < p->n * k; i++) {
         const double s = p->r->step[p->row + i / k];
-        const double fraction = s > 0 ? (double)p->r->w[p->row * k + i] / s - lower_of(p, i) : 0;
+        const double fraction =
+            s > 0 ? (double)p->r->w[p->row * k + i] / s - (double)p->lower[i] : 0;
         p->a[i] = (float)-log(1.2 / (clamp(fraction, 0, 1) + 0.1) - 1);
         p->m[i] = p->v[i] = 0;
     }
@@ -105,7 +125,8 @@ soft_error(struct part *p)
     const int64_t k = p->r->moments->k;
     for (int64_t i = 0; i < p->n * k; i++) {
         const double s = p->r->step[p->row + i / k];
-        const double q = clamp(lower_of(p, i) + rectified((double)p->a[i]), p->r->lo, p->r->hi);
+        const double q =
+            clamp((double)p->lower[i] + rectified((double)p->a[i]), p->r->lo, p->r->hi);
         p->d[i] = (float)(s * q - (double)p->r->w[p->row * k + i]);
     }
     multiply(p);
@@ -119,7 +140,7 @@ adam(struct part *p, int t, double beta)
     const double m_left = 1 - pow(0.9, t + 1), v_left = 1 - pow(0.999, t + 1);
     for (int64_t i = 0; i < p->n * k; i++) {
         const double s = p->r->step[p->row + i / k], sig = sigmoid((double)p->a[i]);
-        const double h = 1.2 * sig - 0.1, q = lower_of(p, i) + clamp(h, 0, 1);
+        const double h = 1.2 * sig - 0.1, q = (double)p->lower[i] + clamp(h, 0, 1);
         const bool free_to_move = h > 0 && h < 1 && q > p->r->lo && q < p->r->hi;
         const double slope = free_to_move ? 1.2 * sig * (1 - sig) : 0;
         double gradient = 2 * (double)p->g[i] * s / p->unit;
@@ -148,45 +169,70 @@ train(struct part *p)
     }
     for (int64_t i = 0; i < p->n * k; i++)
         p->r->q[p->row * k + i] = (int32_t)clamp(
-            lower_of(p, i) + (rectified((double)p->a[i]) >= 0.5), p->r->lo, p->r->hi);
+            (double)p->lower[i] + (rectified((double)p->a[i]) >= 0.5), p->r->lo, p->r->hi);
 }
 
-/* Turns over the weight that lessens the error of the row most; false: there is none. */
+/* Turns over the weight that lessens the error of the row most, by more than `least`; false: there
+ * is none. */
 static bool
-turn_one(struct part *p, int64_t row)
+turn_one(struct part *p, int64_t row, double least, double *e)
 {
     const int64_t k = p->r->moments->k;
-    float *d = p->d + row * k, *g = p->g + row * k;
     int32_t *q = p->r->q + (p->row + row) * k;
     const double s = p->r->step[p->row + row];
-    double best = 0;
+    double best = -least;
     int64_t at = -1;
+    int turn = 0;
     for (int64_t i = 0; i < k; i++) {
-        const int to = (double)q[i] <= lower_of(p, row * k + i) ? 1 : -1;
-        const double change = to * s * (2 * (double)g[i] + to * s * (double)p->h[i * k + i]);
+        const int to = (double)q[i] <= p->lower[row * k + i] ? 1 : -1;
+        const double change = to * s * (2 * p->gd[i] + to * s * (double)p->h[i * k + i]);
         if (change < best && q[i] + to >= p->r->lo && q[i] + to <= p->r->hi) {
             best = change;
             at = i;
+            turn = to;
         }
     }
     if (at < 0)
         return false;
-    const int to = (double)q[at] <= lower_of(p, row * k + at) ? 1 : -1;
-    q[at] += to;
-    d[at] += (float)(to * s);
+    q[at] += turn;
+    *e += best;
+    p->dd[at] += turn * s;
     for (int64_t i = 0; i < k; i++)
-        g[i] += (float)(to * s) * p->h[at * k + i];
+        p->gd[i] += turn * s * (double)p->h[at * k + i];
     return true;
 }
 
-static void
-turn_over(struct part *p)
+/* Returns E times n before; what it is afterwards is *after. */
+static double
+turn_over(struct part *p, double *after)
 {
     const int64_t k = p->r->moments->k;
-    (void)error_of(p);
-    for (int64_t row = 0; row < p->n; row++)
-        for (int64_t turns = 0; turns < 2 * k && turn_one(p, row);)
+    double before = 0;
+    *after = 0;
+    for (int64_t row = 0; row < p->n; row++) {
+        const double s = p->r->step[p->row + row], begun = begin_row(p, row);
+        double e = begun;
+        const bool on_grid = e <= exact * s * s * p->trace; /* what is left is noise */
+        for (int64_t turns = 0; !on_grid && turns < 2 * k && turn_one(p, row, 1e-6 * begun, &e);)
             turns++;
+        before += begun;
+        *after += e;
+    }
+    return before;
+}
+
+/* What E is measured in: that of an error of s/2 in every weight. */
+static void
+set_unit(struct part *p)
+{
+    const int64_t k = p->r->moments->k;
+    double steps = 0;
+    p->trace = 0;
+    for (int64_t i = 0; i < k; i++)
+        p->trace += (double)p->h[i * k + i];
+    for (int64_t row = 0; row < p->n; row++)
+        steps += p->r->step[p->row + row] * p->r->step[p->row + row];
+    p->unit = p->trace * steps / (double)(p->n * k) / 4;
 }
 
 static void
@@ -194,24 +240,21 @@ round_part(struct part *p)
 {
     const int64_t k = p->r->moments->k;
     const size_t bytes = (size_t)(p->n * k) * sizeof(int32_t);
-    int32_t *q = p->r->q + p->row * k, *nearest = qs_xmalloc(bytes);
-    double trace = 0, steps = 0;
+    int32_t *q = p->r->q + p->row * k, *nearest;
+    set_lower(p);
+    set_unit(p);
+    if (p->r->iterations == 0 || p->unit <= 0) {
+        p->before = turn_over(p, &p->after);
+        return;
+    }
+    nearest = qs_xmalloc(bytes);
     memcpy(nearest, q, bytes);
     p->before = error_of(p);
-    for (int64_t i = 0; i < k; i++)
-        trace += (double)p->h[i * k + i];
-    for (int64_t row = 0; row < p->n; row++)
-        steps += p->r->step[p->row + row] * p->r->step[p->row + row];
-    p->unit = trace * steps / (double)(p->n * k) / 4;
-    if (p->r->iterations > 0 && p->unit > 0) {
-        train(p);
-        turn_over(p);
-    }
-    p->after = error_of(p);
-    if (!(p->after <= p->before) || p->r->iterations == 0) {
+    train(p);
+    (void)turn_over(p, &p->after);
+    if (!(p->after <= p->before)) {
         memcpy(q, nearest, bytes);
-        turn_over(p);
-        p->after = error_of(p);
+        p->after = p->before;
     }
     free(nearest);
 }
@@ -234,15 +277,23 @@ part_of(struct qs_ctx *cx, void *arg, int64_t i)
         .r = all->r, .row = group * all->per_group + block * ROWS, .h = mo->h + group * k * k};
     p.n = all->per_group - block * ROWS;
     p.n = p.n < ROWS ? p.n : ROWS;
-    float *room = qs_xcalloc((size_t)(5 * p.n * k), sizeof(*room));
-    p.d = room;
-    p.g = room + p.n * k;
-    p.a = room + 2 * p.n * k;
-    p.m = room + 3 * p.n * k;
-    p.v = room + 4 * p.n * k;
+    const bool soft = all->r->iterations > 0;
+    const int64_t n = p.n * k;
+    float *room = qs_xcalloc((size_t)((soft ? 6 : 1) * n), sizeof(*room));
+    p.lower = room;
+    if (soft) {
+        p.d = room + n;
+        p.g = room + 2 * n;
+        p.a = room + 3 * n;
+        p.m = room + 4 * n;
+        p.v = room + 5 * n;
+    }
+    p.dd = qs_xcalloc((size_t)(2 * k), sizeof(*p.dd));
+    p.gd = p.dd + k;
     round_part(&p);
     all->error[i][0] = p.before;
     all->error[i][1] = p.after;
+    free(p.dd);
     free(room);
     return qs_check_cancel(cx);
 }

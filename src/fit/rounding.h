@@ -21,7 +21,7 @@ struct qs_rounding {
     const float *w;                   /* [rows][k] */
     const double *step;               /* [rows] s: T / R */
     int lo, hi;                       /* integers allowed */
-    int iterations;                   /* of Adam; 0: only turning over */
+    int iterations;                   /* of Adam; 0: only turning over, from the nearest */
     /* results */
     int32_t *q;                 /* [rows][k], of the caller; in: to nearest (qs_round_nearest) */
     double error_before, error; /* E, summed over rows */

@@ -17,6 +17,8 @@ static const char *const methods[] = {"dynamic", "weight-only", "static", NULL};
 static const char *const weight_types[] = {"channel_wise_abs_max", "abs_max", NULL};
 static const char *const targets[] = {"any", "paddle", "lite-arm", "lite-x86", NULL};
 static const char *const compats[] = {"none", "paddle", NULL};
+static const char *const roundings[] = {"auto", "nearest", "greedy", "adaround", NULL};
+static const char *const clips[] = {"none", "mse", NULL};
 static const char *const formats[] = {"auto", "qdq", "fakequant", "dynamic", NULL};
 
 #define AT(member) offsetof(struct qs_plan, member)
@@ -47,6 +49,18 @@ const struct qs_opt qs_plan_opts[] = {
      N_("with algo hist and percentile, the share of values that lie in the range")},
     {"compat", 0, QS_OPT_CHOICE, AT(compat), 0, 0, compats, "none", "WHOM",
      N_("paddle: ranges and files exactly as PaddleSlim makes them")},
+    {"fold-bn", 0, QS_OPT_FLAG, AT(fold_bn), 0, 0, NULL, "no", NULL,
+     N_("first put batch norms into the filters before them (PaddleSlim's optimize_model)")},
+    {"equalize", 0, QS_OPT_FLAG, AT(equalize), 0, 0, NULL, "no", NULL,
+     N_("first even out the ranges of channels between layers (after fold-bn)")},
+    {"weight-clip", 0, QS_OPT_CHOICE, AT(weight_clip), 0, 0, clips, "none", "HOW",
+     N_("mse: clip weights where that lessens their squared error")},
+    {"round", 0, QS_OPT_CHOICE, AT(round), 0, 0, roundings, "auto", "HOW",
+     N_("how weights are rounded: nearest, or to the side that lessens the error of the layer's "
+        "output, found by turning single weights over (greedy) or by training first (adaround); "
+        "auto: greedy, with --compat paddle nearest")},
+    {"bias-correction", 0, QS_OPT_FLAG, AT(bias_correction), 0, 0, NULL, "no", NULL,
+     N_("take off what rounding adds to the mean of each output channel")},
     {"format", 0, QS_OPT_CHOICE, AT(format), 0, 0, formats, "auto", "FORMAT",
      N_("qdq (quantize_linear, integer weights), fakequant (fake_quantize, FP32 weights that hold "
         "integers), dynamic (scales in attributes); auto: qdq for method static")},
@@ -118,6 +132,11 @@ static const struct {
     {"algo", STATIC},
     {"hist-percent", STATIC},
     {"compat", STATIC},
+    {"fold-bn", STATIC},
+    {"equalize", STATIC},
+    {"weight-clip", STATIC},
+    {"round", STATIC},
+    {"bias-correction", STATIC},
     {"format", STATIC},
     {"observers", STATIC},
     {"data", STATIC},
@@ -138,6 +157,15 @@ const char *
 qs_plan_target_name(const struct qs_plan *plan)
 {
     return targets[plan->target];
+}
+
+enum qs_round
+qs_plan_round(const struct qs_plan *plan)
+{
+    if (plan->round != QS_ROUND_AUTO)
+        return (enum qs_round)plan->round;
+    return plan->method == QS_METHOD_STATIC && plan->compat != QS_COMPAT_PADDLE ? QS_ROUND_GREEDY
+                                                                                : QS_ROUND_NEAREST;
 }
 
 enum qs_written

@@ -20,6 +20,8 @@ enum qs_method { QS_METHOD_DYNAMIC, QS_METHOD_WEIGHT_ONLY, QS_METHOD_STATIC };
 enum qs_compat { QS_COMPAT_NONE, QS_COMPAT_PADDLE };
 enum qs_written { QS_FORMAT_AUTO, QS_FORMAT_QDQ, QS_FORMAT_FAKEQUANT, QS_FORMAT_DYNAMIC };
 enum qs_weight_type { QS_CHANNEL_WISE_ABS_MAX, QS_ABS_MAX };
+enum qs_round { QS_ROUND_AUTO, QS_ROUND_NEAREST, QS_ROUND_GREEDY, QS_ROUND_ADAPTIVE };
+enum qs_clip { QS_CLIP_NONE, QS_CLIP_MSE };
 enum qs_target { QS_TARGET_ANY, QS_TARGET_PADDLE, QS_TARGET_LITE_ARM, QS_TARGET_LITE_X86 };
 
 struct qs_plan {
@@ -40,6 +42,10 @@ struct qs_plan {
     char *data;          /* data file to calibrate with */
     int samples, batch;  /* the first so many, 0: all; samples run together */
 
+    bool fold_bn, equalize; /* of the float model, before; equalize also folds */
+    int weight_clip;        /* enum qs_clip */
+    int round;              /* enum qs_round */
+    bool bias_correction;
     struct qs_strv layer; /* rules, in order: of "PATTERN=skip" and "PATTERN=bits:N" the last that
                              matches a weight decides; of "PATTERN=algo:NAME" and
                              "PATTERN=threshold:T" too */
@@ -64,6 +70,9 @@ const char *qs_plan_target_name(const struct qs_plan *plan);
 /* Checks what no single option can (bits that the method does not take, op types it does not
  * know): QS_ERR_USAGE. */
 enum qs_err qs_plan_check(struct qs_ctx *cx, const struct qs_plan *plan) QS_MUST_CHECK;
+
+/* How weights are rounded: auto is greedy with method static, nearest with --compat paddle. */
+enum qs_round qs_plan_round(const struct qs_plan *plan);
 
 /* The text form: every choice that applies, also those at their default. */
 void qs_plan_print(const struct qs_plan *plan, struct qs_str *out);

@@ -25,7 +25,7 @@ struct layer {
     const char *fact, *input, *line;
 };
 
-/* All have at most 512 positions a sample. */
+/* All have at most 256 positions a sample. */
 static const struct layer layers[] = {
     {"convolution", "3,4,9,8",
      "conv2d Input:x Filter:w(6,4,3,3) > Output:y paddings=[1,1] strides=[2,1]"},

@@ -185,14 +185,113 @@ test_balanced(void **arg)
     qs_model_unref(m);
 }
 
+/* Biases: what is taken off each channel c of the layer's output comes out times factor(c). */
+struct correction {
+    const char *fact, *input;
+    const char *line[4];
+    bool done, norm; /* whether there is a place for it; a batch norm with parameters sy, vy */
+};
+
+static const struct correction corrections[] = {
+    {"a bias takes it off",
+     "1,3,5,5",
+     {"conv2d Input:x Filter:w(4,3,3,3) > Output:c", "elementwise_add X:c Y:b(4) > Out:y axis=1"},
+     true,
+     false},
+    {"a reshaped bias takes it off",
+     "1,3,5,5",
+     {"reshape2 X:b(4) > Out:r shape=[1,-1,1,1]", "conv2d Input:x Filter:w(4,3,3,3) > Output:c",
+      "elementwise_add X:c Y:r > Out:y axis=-1"},
+     true,
+     false},
+    {"a batch norm takes it off",
+     "1,3,5,5",
+     {"conv2d Input:x Filter:w(4,3,3,3) > Output:c", BN("c", "y", "4")},
+     true,
+     true},
+    {"the bias of a product takes it off",
+     "3,6",
+     {"matmul_v2 X:x Y:w(6,4) > Out:c", "elementwise_add X:c Y:b(4) > Out:y"},
+     true,
+     false},
+    {"behind nothing it stays",
+     "1,3,5,5",
+     {"conv2d Input:x Filter:w(4,3,3,3) > Output:c", "relu X:c > Out:y"},
+     false,
+     false},
+    {"a bias that others read stays",
+     "1,4,5,5",
+     {"conv2d Input:x Filter:w(4,4,1,1) > Output:c", "elementwise_add X:c Y:b(4) > Out:d axis=1",
+      "elementwise_add X:d Y:b > Out:y axis=1"},
+     false,
+     false},
+};
+
+static double
+param_at(const struct qs_model *m, const char *name, int i)
+{
+    const struct qs_tensor *t = m->var[qs_model_find_var(m, 0, name)].data;
+    float v;
+    memcpy(&v, t->buf->data + t->offset + (size_t)i * sizeof(v), sizeof(v));
+    return (double)v;
+}
+
+static int32_t
+layer_of(const struct qs_model *m)
+{
+    int32_t i = 0;
+    while (!qs_is_conv(&m->block[0].node[i]) && strcmp(m->block[0].node[i].type, "matmul_v2") != 0)
+        i++;
+    return i;
+}
+
+static void
+check_correction(void **arg)
+{
+    enum { MOST = 256, CHANNELS = 4 };
+    static const double shift[CHANNELS] = {0.5, -0.25, 0, 1};
+    const struct correction *k = *arg;
+    const struct graph g = {.fact = k->fact};
+    float before[MOST] = {0}, after[MOST] = {0};
+    struct test_random r = {9};
+    struct qs_value in;
+    struct qs_ctx cx;
+    bool done;
+    qs_ctx_init(&cx);
+    struct qs_model *m = test_graph(k->input, k->line, 4, &r), *c = qs_model_clone(m);
+    struct qs_edges *e = qs_edges_new(m);
+    test_graph_input(k->input, &r, &in);
+    run(&g, m, &in, before, MOST);
+    assert_int_equal(qs_correct_bias(&cx, c, e, layer_of(c), shift, CHANNELS, &done), QS_OK);
+    assert_int_equal(done, k->done);
+    run(&g, c, &in, after, MOST);
+    for (int i = 0; i < 12 && done; i++) {
+        const int at = in.n == 2 ? i : i * 3, channel = in.n == 2 ? i % 4 : at / 9;
+        const double factor =
+            k->norm ? param_at(m, "sy", channel) / sqrt(param_at(m, "vy", channel) + 1e-5) : 1;
+        assert_true(fabs((double)before[at] - (double)after[at] - factor * shift[channel]) < 1e-5);
+    }
+    if (!done)
+        assert_memory_equal(before, after, sizeof(before));
+    free(in.data);
+    qs_edges_free(e);
+    qs_model_unref(c);
+    qs_model_unref(m);
+}
+
 int
 main(void)
 {
-    struct CMUnitTest tests[QS_LEN(graphs) + 1];
+    struct CMUnitTest tests[QS_LEN(graphs) + QS_LEN(corrections) + 1];
     cmocka_set_message_output(CM_OUTPUT_TAP);
     for (size_t i = 0; i < QS_LEN(graphs); i++)
         tests[i] = (struct CMUnitTest){
             .name = graphs[i].fact, .test_func = check_graph, .initial_state = (void *)&graphs[i]};
+    for (size_t i = 0; i < QS_LEN(corrections); i++)
+        tests[QS_LEN(graphs) + 1 + i] =
+            (struct CMUnitTest){.name = corrections[i].fact,
+                                .test_func = check_correction,
+                                .initial_state = (void *)&corrections[i]};
     tests[QS_LEN(graphs)] = (struct CMUnitTest)cmocka_unit_test(test_balanced);
     return _cmocka_run_group_tests("float_passes", tests, QS_LEN(tests), NULL, NULL);
 }
