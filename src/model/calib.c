@@ -19,6 +19,7 @@ const char *const qs_algo_names[] = {
     "auto", NULL};
 
 enum {
+    CLIPPED_COUNTS = 64,
     BINS = QS_CALIB_BINS,
     EXPONENT_LEAST = -100, /* smaller values share bin 0 */
     PART = 1 << 19,        /* elements that are worth a thread */
@@ -401,6 +402,15 @@ set_thresholds(const struct qs_observer *o, const struct qs_density *d, struct q
         t[i] = fmin(t[i], largest);
 }
 
+/* What a threshold costs behind the next layer, which sums over many inputs: errors of rounding are
+ * independent of each other and lose themselves in the sum; what is clipped is missing in the same
+ * direction wherever a feature is strong. So its squares count more. */
+static double
+cost_of(const struct qs_density *d, const struct qs_rounded *r, double threshold)
+{
+    return r->err + (CLIPPED_COUNTS - 1) * qs_density_clipped(d, threshold);
+}
+
 /* What every threshold would do, and which is best. */
 static void
 judge(const struct qs_observer *o, const struct qs_density *d, struct qs_observed *out)
@@ -411,8 +421,9 @@ judge(const struct qs_observer *o, const struct qs_density *d, struct qs_observe
             continue;
         const struct qs_rounded r = qs_density_round(d, o->opt.bits, out->threshold[i]);
         out->sqnr_db[i] = qs_density_sqnr(d, &r);
-        if (r.err < least) {
-            least = r.err;
+        const double cost = cost_of(d, &r, out->threshold[i]);
+        if (cost < least) {
+            least = cost;
             out->best = i;
         }
     }

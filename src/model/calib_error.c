@@ -92,6 +92,20 @@ qs_density_below(const struct qs_density *d, double t)
     return n;
 }
 
+double
+qs_density_clipped(const struct qs_density *d, double t)
+{
+    double error = 0;
+    for (int side = 0; side < 2; side++) {
+        const struct qs_side *s = &d->side[side];
+        if (s->last < 0 || t >= s->largest)
+            continue;
+        const struct sums in = below(s, d->width, t), all = below(s, d->width, INFINITY);
+        error += all.xx - in.xx - 2 * t * (all.x - in.x) + t * t * (all.n - in.n);
+    }
+    return error > 0 ? error : 0;
+}
+
 /* ---- rounding ---- */
 
 /* Values of a side between two points become y. */

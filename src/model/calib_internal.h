@@ -24,6 +24,8 @@ void qs_density_release(struct qs_density *d);
 
 /* How many values, of both signs but without zeros, have |x| < t. */
 double qs_density_below(const struct qs_density *d, double t);
+/* Sum of (|x| - t)^2 over the values beyond t. */
+double qs_density_clipped(const struct qs_density *d, double t);
 
 /* Of all values: sum (x - y)^2, sum y, sum y^2. */
 struct qs_rounded {
