@@ -55,7 +55,7 @@ reader_fits(const struct qs_deciding *g, struct qs_ref r, int rank, struct qs_de
 {
     const struct qs_node *node = &g->m->block[r.block].node[r.node];
     const struct qs_quant_op *op = qs_quant_op_find(node->type);
-    int32_t x;
+    int32_t x, y;
     if (!op || !op->weight)
         qs_decide_keep(d, _("no format holds integer weights of %s with rounded inputs"),
                        node->type);
@@ -67,6 +67,8 @@ reader_fits(const struct qs_deciding *g, struct qs_ref r, int rank, struct qs_de
         qs_decide_keep(d, _("a weight of %s with other dimensions"), node->type);
     else if (qs_rounded_inputs(g->m, node, &x, 1) != 1)
         qs_decide_keep(d, _("%s reads no activation of floats"), node->type);
+    else if (qs_quant_op_outputs(op, node, &y, 1) != 1)
+        qs_decide_keep(d, _("%s has no output"), node->type);
     else
         return true;
     return false;
@@ -179,7 +181,9 @@ add_fake_sizes(const struct qs_deciding *g, const struct qs_layer *l, struct qs_
     enum { CHANNEL_SCALE = 15 };
     for (int i = 0; i < l->n_users; i++) {
         const struct qs_node *node = qs_user_node(g, l->var, i);
-        const struct qs_var *y = &g->m->var[node->out[0].var[0]];
+        int32_t out = 0; /* it has one: reader_fits */
+        qs_quant_op_outputs(qs_quant_op_find(node->type), node, &out, 1);
+        const struct qs_var *y = &g->m->var[out];
         const int64_t name = (int64_t)strlen(y->name);
         const int64_t slots = slot_bytes(1, name) + slot_bytes(3, name + DEQUANTIZED);
         d->scale_bytes += var_bytes(name + DEQUANTIZED, y->n_dims, y->dims) + mark_bytes();

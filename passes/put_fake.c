@@ -5,6 +5,7 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "model/op.h"
 #include "model/quant.h"
 #include "model/quant_ops.h"
 #include "passes/put_parts.h"
@@ -153,11 +154,14 @@ static enum qs_err
 check_node(const struct qs_put *p, const struct qs_quant_node *q, const struct qs_node *node,
            const int32_t *y, int n)
 {
-    if (q->weight >= 0 && (q->n_all != 1 || n != 1))
+    const char *slot = node->op ? node->op->weight_slot : NULL;
+    const bool own =
+        q->weight >= 0 && slot && qs_node_input(node, slot, 0) == p->notes->weight[q->weight].var;
+    if (q->weight >= 0 && (q->n_all != 1 || n != 1 || !own))
         return qs_fail(p->cx, QS_ERR_UNSUPPORTED,
-                       _("format fakequant has no form for weight '%s': its %s reads %d rounded "
-                         "activations; format qdq has"),
-                       p->m->var[p->notes->weight[q->weight].var].name, node->type, q->n_all);
+                       _("format fakequant has no form for weight '%s': its %s is no product of it "
+                         "and one rounded activation; format qdq has"),
+                       p->m->var[p->notes->weight[q->weight].var].name, node->type);
     for (int k = 0; q->weight >= 0 && k < p->edges->n_reader[y[0]]; k++)
         if (p->edges->reader[y[0]][k].block != 0)
             return qs_fail(p->cx, QS_ERR_UNSUPPORTED,
