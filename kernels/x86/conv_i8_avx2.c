@@ -18,6 +18,7 @@
 #define VECTORS 2
 #define NB_MOST 1
 #define T_MOST(nb) 4
+#define RUN(nb) 1
 
 struct quads { /* channels 0, 2 and 1, 3 of each four, as words */
     __m256i even, odd;
@@ -49,6 +50,21 @@ INLINE vi
 rint_vector(vf v)
 {
     return (vi)_mm256_cvtps_epi32((__m256)v);
+}
+
+INLINE vi
+clamp_int(vi v, vi low, vi high)
+{
+    return (vi)_mm256_min_epi32(_mm256_max_epi32((__m256i)v, (__m256i)low), (__m256i)high);
+}
+
+typedef __m256i vb;
+typedef __m256i_u vbu;
+
+INLINE vb
+max_bytes(vb x, vb y)
+{
+    return _mm256_max_epu8(x, y);
 }
 
 INLINE void

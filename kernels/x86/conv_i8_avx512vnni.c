@@ -15,6 +15,7 @@
 #define VECTORS 1
 #define NB_MOST 4
 #define T_MOST(nb) ((nb) == 4 ? 6 : (nb) == 3 ? 9 : 14)
+#define RUN(nb) ((nb) == 4 ? 1 : 4)
 
 struct quads {
     __m512i v;
@@ -44,6 +45,21 @@ INLINE vi
 rint_vector(vf v)
 {
     return (vi)_mm512_cvtps_epi32((__m512)v);
+}
+
+INLINE vi
+clamp_int(vi v, vi low, vi high)
+{
+    return (vi)_mm512_min_epi32(_mm512_max_epi32((__m512i)v, (__m512i)low), (__m512i)high);
+}
+
+typedef __m512i vb;
+typedef __m512i_u vbu;
+
+INLINE vb
+max_bytes(vb x, vb y)
+{
+    return _mm512_max_epu8(x, y);
 }
 
 /* Saturated words of two vectors, lane by lane of 128 bits. */
