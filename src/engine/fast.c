@@ -114,8 +114,12 @@ seconds_now(void)
 static void
 clear_halo(struct qs_fast *f, int id)
 {
-    if (id >= 0 && f->value[id].halo_shared)
-        qs_room_clear_halo(&f->value[id]);
+    const struct value *v = id >= 0 ? &f->value[id] : NULL;
+    /* parts of one pixel have one border */
+    if (v && v->layout == BYTES && v->part_of >= 0)
+        v = &f->value[v->part_of];
+    if (v && v->halo_shared)
+        qs_room_clear_halo(v);
 }
 
 typedef void run_fn(struct qs_fast *f, struct step *s);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "engine/lower.h"
 
 enum {
@@ -75,14 +76,28 @@ pack_depthwise(const struct step *s, int8_t *out, int32_t *start)
         }
 }
 
-static void
-pack_dense(const struct step *s, int8_t *out, int32_t *start)
+/* Which byte of a pixel an input channel is; NULL: in order. */
+static int32_t *
+places_of(const struct value *x, int64_t ic)
 {
+    int32_t *at = x->lanes ? qs_xcalloc((size_t)ic, sizeof(*at)) : NULL;
+    int64_t c = 0;
+    for (int b = 0; at && b < x->blocks; b++)
+        for (int k = 0; k < x->lanes[b]; k++)
+            at[c++] = b * QK_I8_BLOCK + k;
+    return at;
+}
+
+static void
+pack_dense(const struct qs_fast *f, const struct step *s, int8_t *out, int32_t *start)
+{
+    int32_t *at = places_of(&f->value[s->x], s->ic);
     struct qk_i8_pack k = {.oc = s->oc,
                            .ic = s->ic,
                            .kh = s->i8.kh,
                            .kw = s->i8.kw,
                            .bytes = s->i8.ic,
+                           .at = at,
                            .w = (const int8_t *)s->integers->q->data,
                            .w_kh = s->kw,
                            .w_kw = 1};
@@ -100,6 +115,7 @@ pack_dense(const struct step *s, int8_t *out, int32_t *start)
         k.oc = 4 * s->oc;
     for (int t = 0; t < taps(s); t++, k.w++)
         qk_i8_pack(&k, out + t * tap_bytes(s), start + t * padded(s));
+    free(at);
 }
 
 /* What a sum is multiplied with, and what is added then: scale[oc], bias[oc]. With a direct output
@@ -137,6 +153,11 @@ qs_i8_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key
         .shift = s->shift,
         .n_scale = s->oc,
     };
+    const struct value *x = &f->value[s->x];
+    if (x->lanes) {
+        key->lanes = x->lanes;
+        key->n_lanes = x->blocks;
+    }
 }
 
 void
@@ -169,7 +190,7 @@ qs_i8_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
     if (s->kind == STEP_IDEPTHWISE)
         pack_depthwise(s, w, start);
     else
-        pack_dense(s, w, start);
+        pack_dense(f, s, w, start);
     const int each = shuffles(s) ? 4 : 1;
     for (int64_t c = 0; c < each * s->oc; c++) {
         made.bias[c] = (float)s->scale[c / each];

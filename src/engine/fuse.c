@@ -35,9 +35,8 @@ qs_fuse_count(struct qs_fast *f)
             qs_step_inputs(&f->step[i], count_user, f);
 }
 
-/* The step that makes a value nobody but `user` reads; NULL. */
-static struct step *
-maker(struct qs_fast *f, int value)
+struct step *
+qs_fuse_maker(struct qs_fast *f, int value)
 {
     const struct value *v = &f->value[value];
     return v->made >= 0 && v->n_users == 1 && v->output < 0 ? &f->step[v->made] : NULL;
@@ -70,7 +69,7 @@ is_affine_only_post(const struct step *s)
 static void
 fuse_affine(struct qs_fast *f, struct step *s)
 {
-    struct step *p = maker(f, s->x);
+    struct step *p = qs_fuse_maker(f, s->x);
     if (!p || p->has_post)
         return;
     const bool takes_all = (sums(p) && p->more < 0) || p->kind == STEP_AFFINE;
@@ -96,7 +95,7 @@ fuse_plus_one(struct qs_fast *f, struct step *s)
 {
     for (int side = 0; side < 2; side++) {
         const int product = side ? s->more : s->x, other = side ? s->x : s->more;
-        struct step *p = maker(f, product);
+        struct step *p = qs_fuse_maker(f, product);
         if (!p || p->kind != STEP_BINARY || p->op != QK_MUL || !p->per_channel || p->has_post ||
             p->plus_one || p->x != other || f->value[other].made > (int)(p - f->step))
             continue;
@@ -116,64 +115,13 @@ fuse_addition(struct qs_fast *f, struct step *s)
         return;
     const bool more_later = f->value[s->more].made > f->value[s->x].made;
     const int late = more_later ? s->more : s->x, early = more_later ? s->x : s->more;
-    struct step *p = maker(f, late);
+    struct step *p = qs_fuse_maker(f, late);
     if (!p || p->has_post || p->more >= 0 ||
         !(p->kind == STEP_CONV || p->kind == STEP_DEPTHWISE || p->kind == STEP_ICONV ||
           p->kind == STEP_IDEPTHWISE || (p->kind == STEP_RESIZE && !p->bilinear)))
         return;
     p->more = early;
     merge(f, p, s);
-}
-
-/* ---- rounding ---- */
-
-/* max of rounded values is the rounded max: what a pooling alone gives to be rounded is rounded
- * before it. The two steps change places. */
-static void
-round_before_pool(struct qs_fast *f, struct step *s)
-{
-    struct step *pool = maker(f, s->x);
-    struct value *y = &f->value[s->y];
-    if (!pool || pool->kind != STEP_POOL || !pool->max || y->rounding->bits > 8 ||
-        y->rounding->dynamic || y->d[1] <= QK_I8_QUAD)
-        return;
-    const int between = qs_lower_value(f), late = s->y;
-    struct value *v = &f->value[between];
-    const struct value *x = &f->value[pool->x];
-    y = &f->value[late];
-    v->var = x->var;
-    v->known = true;
-    v->dtype = x->dtype;
-    v->n = x->n;
-    v->count = x->count;
-    memcpy(v->d, x->d, sizeof(v->d));
-    v->rounding = y->rounding;
-    v->made = (int)(pool - f->step);
-    v->n_users = 1;
-    y->made = (int)(s - f->step);
-    struct step round = *s;
-    round.x = pool->x;
-    round.y = between;
-    *s = *pool;
-    s->x = between;
-    s->y = late;
-    *pool = round;
-}
-
-/* A sum of integers that is rounded next leaves its step as bytes. */
-static void
-fuse_round(struct qs_fast *f, struct step *s)
-{
-    const struct value *x = &f->value[s->x], *y = &f->value[s->y];
-    struct step *p = x->made >= 0 ? &f->step[x->made] : NULL;
-    if (!p || !is_integer(p) || p->y != s->x || p->q >= 0 || y->rounding->bits > 8 ||
-        y->rounding->dynamic)
-        return;
-    if (qs_i8_shuffles(p) || (p->kind == STEP_IDENSE ? y->inner != p->oc : y->inner != 0))
-        return;
-    p->q = s->y;
-    f->value[s->y].made = x->made;
-    s->dead = true;
 }
 
 /* Of what a step on integers makes, what nobody reads is left out. */
@@ -204,12 +152,7 @@ qs_fuse(struct qs_fast *f)
         else if (s->kind == STEP_BINARY)
             fuse_addition(f, s);
     }
-    for (int i = f->n_step - 1; i >= 0 && f->notes; i--)
-        if (!f->step[i].dead && f->step[i].kind == STEP_ROUND)
-            round_before_pool(f, &f->step[i]);
-    for (int i = 0; i < f->n_step && f->notes; i++)
-        if (!f->step[i].dead && f->step[i].kind == STEP_ROUND)
-            fuse_round(f, &f->step[i]);
+    qs_round_fuse(f);
     qs_fuse_count(f);
     /* what nobody reads is not made */
     for (int i = f->n_step - 1; i >= 0; i--) {

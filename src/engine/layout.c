@@ -86,6 +86,8 @@ wanted(const struct qs_fast *f, const struct step *s, const struct value *x)
         return wanted_to_round(s, x, &f->value[s->y]);
     if (first && (is_integer(s) || (s->kind == STEP_POOL && f->value[s->y].rounding)))
         return BYTES;
+    if (s->kind == STEP_CONCAT && f->value[s->y].rounding)
+        return x->rounding ? BYTES : BLOCKED;
     if (s->kind == STEP_CONV && x->layout == PLAIN && s->ic <= PLANES_MOST && s->ic < f->lanes &&
         first)
         return PLANES;
@@ -181,7 +183,7 @@ made_layout(const struct qs_fast *f, const struct step *s)
     const struct value *y = &f->value[s->y];
     if (s->kind == STEP_ROUND && y->rounding->bits > 8)
         return f->value[s->x].layout;
-    if (s->kind == STEP_ROUND || (s->kind == STEP_POOL && y->rounding))
+    if (s->kind == STEP_ROUND || ((s->kind == STEP_POOL || s->kind == STEP_CONCAT) && y->rounding))
         return BYTES;
     return makes_image(f, s) ? BLOCKED : PLAIN;
 }
@@ -193,7 +195,7 @@ set_bytes(struct qs_fast *f, const struct step *s)
     if (y->n != 4 && y->inner == 0)
         y->inner = y->n > 0 ? y->d[y->n - 1] : 1;
     if (s->kind == STEP_ROUND)
-        y->narrow = y->inner == 0 && f->value[s->x].layout == PLAIN;
+        y->narrow = y->inner == 0 && f->value[s->x].layout == PLAIN && y->part_of < 0;
 }
 
 static void
@@ -222,6 +224,12 @@ rewrite_step(struct qs_fast *f, const struct step *old)
     struct step s = *old;
     const struct want w = {f, &s};
     qs_step_inputs(&s, convert_input, (void *)(uintptr_t)&w);
+    const bool bytes = s.kind == STEP_CONCAT && f->value[s.y].rounding;
+    const int first = f->n_step;
+    if (bytes)
+        qs_round_parts(f, &s);
+    for (int i = first; i < f->n_step; i++)
+        set_layout(f, i);
     *qs_lower_step(f, s.kind) = s;
     set_layout(f, f->n_step - 1);
     if (s.kind == STEP_CONCAT && f->value[s.y].layout == BLOCKED)
@@ -272,7 +280,9 @@ set_byte_strides(struct value *v)
 {
     const bool image = v->inner == 0;
     const int64_t c = image ? v->d[1] : v->inner;
-    v->blocks = (int)((c + QK_I8_BLOCK - 1) / QK_I8_BLOCK);
+    if (v->blocks == 0)
+        v->blocks = (int)((c + QK_I8_BLOCK - 1) / QK_I8_BLOCK);
+    v->block = QK_I8_BLOCK;
     v->pixel = v->narrow ? QK_I8_QUAD : (int64_t)v->blocks * QK_I8_BLOCK;
     v->row = v->pixel * (image ? v->d[3] + 2 * v->halo_w : v->count / v->inner);
     v->image = v->row * (image ? v->d[2] + 2 * v->halo_h : 1);
@@ -300,6 +310,17 @@ set_strides(struct qs_fast *f, struct value *v)
     v->block = (v->d[2] + 2 * v->halo_h) * v->row;
     v->image = v->blocks * v->block;
     v->floats = v->image * v->d[0];
+}
+
+/* Of a part, those that are the whole's. */
+static void
+join_strides(struct value *part, const struct value *whole)
+{
+    part->image = whole->image;
+    if (part->layout != BYTES)
+        return;
+    part->pixel = whole->pixel;
+    part->row = whole->row;
 }
 
 /* An image of one pixel in full blocks is a dense row. */
@@ -330,7 +351,7 @@ qs_layout(struct qs_fast *f)
             set_strides(f, &f->value[i]);
     for (int i = 0; i < f->n_value; i++)
         if (f->value[i].part_of >= 0)
-            f->value[i].image = f->value[f->value[i].part_of].image;
+            join_strides(&f->value[i], &f->value[f->value[i].part_of]);
     for (int i = 0; i < f->n_step; i++) {
         struct step *s = &f->step[i];
         if (s->kind == STEP_ALIAS)
@@ -480,9 +501,9 @@ place_all(struct qs_fast *f)
 }
 
 int64_t
-qs_layout_halo(const struct value *v)
+qs_layout_first(const struct value *v)
 {
-    const int64_t elements = v->halo_h * v->row + v->halo_w * v->pixel;
+    const int64_t elements = v->halo_h * v->row + v->halo_w * v->pixel + v->part_block * v->block;
     return v->layout == PLAIN ? 0 : v->layout == BYTES ? elements / 4 : elements;
 }
 

@@ -229,13 +229,20 @@ is_integer(const struct step *s)
 /* fuse.c */
 void qs_fuse(struct qs_fast *f);
 void qs_fuse_count(struct qs_fast *f); /* sets n_users */
+/* The step that makes a value which one step alone reads; NULL. */
+struct step *qs_fuse_maker(struct qs_fast *f, int value);
+/* fuse_round.c */
+void qs_round_fuse(struct qs_fast *f);
+/* The parts of a concatenation of bytes, one after the other in whole blocks; those that are floats
+ * are rounded to their places (steps are added). */
+void qs_round_parts(struct qs_fast *f, struct step *concat);
 /* layout.c */
 void qs_layout(struct qs_fast *f);
 enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* its places */
 int qs_layout_root(const struct qs_fast *f, int id); /* the value whose memory it lies in */
 /* Whether a value has memory of its own. */
 bool qs_layout_has_memory(const struct qs_fast *f, const struct value *v);
-int64_t qs_layout_halo(const struct value *v); /* floats before pixel (0, 0) */
+int64_t qs_layout_first(const struct value *v); /* floats before pixel (0, 0) of its block 0 */
 /* room.c */
 /* Makes room for the tensors of a plan and enters. */
 enum qs_err qs_room_reserve(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;

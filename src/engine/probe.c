@@ -294,7 +294,7 @@ make_probe(struct qs_ctx *cx, struct family *y, struct qs_fast *f, struct qs_pro
     for (int i = 0; i < y->n_layer && !err; i++) {
         struct value *v = y->layer[i].rounded >= 0 ? &f->value[y->layer[i].rounded] : NULL;
         if (v)
-            v->data = p->rounded + qs_layout_halo(v);
+            v->data = p->rounded + qs_layout_first(v);
         qs_probe_set(p, i, 0);
     }
     return err;
@@ -387,7 +387,7 @@ static void
 round_input(const struct qs_probe *p, const struct layer *l, const struct variant *v, int x)
 {
     const struct value *from = &p->f->value[x];
-    const int64_t halo = qs_layout_halo(from);
+    const int64_t halo = qs_layout_first(from);
     for (int64_t i = 0; i < n_images(from); i++)
         p->f->k->round(&v->round, image_floats(from), from->data - halo + i * from->image,
                        p->f->value[l->rounded].data - halo + i * from->image);

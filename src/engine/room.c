@@ -88,7 +88,7 @@ place_values(struct qs_fast *f)
         v->data = f->memory + whole->offset;
         if (v->alias >= 0)
             continue; /* dense: what it is an alias of has no halo */
-        v->data += qs_layout_halo(v) + v->part_block * v->block;
+        v->data += qs_layout_first(v);
         v->halo_shared = whole->halo_shared;
     }
 }
