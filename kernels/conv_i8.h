@@ -46,7 +46,8 @@ struct qk_i8_args {
     int64_t x_row, x_pixel;
     int ic; /* bytes of a pixel that are read: 4, or a multiple of 16; not for depthwise */
     int kh, kw, stride_h, stride_w, dilation_h, dilation_w;
-    const int8_t *w;           /* packed (qk_i8_pack); depthwise: [tap][16 * oc_blocks] */
+    int positive;    /* no byte of a channel that exists is below 128: faster where that matters */
+    const int8_t *w; /* packed (qk_i8_pack); depthwise: [tap][16 * oc_blocks] */
     const int32_t *start;      /* [16 * oc_blocks] */
     const float *scale, *bias; /* [16 * oc_blocks] */
     float unit;                /* 1, or of an input whose scale is found while it runs */

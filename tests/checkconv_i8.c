@@ -86,7 +86,7 @@ up(int n, int to)
 
 struct conv_case {
     int ic, oc, h, w, kh, kw, sh, sw, dh, dw, pad, lanes;
-    bool depthwise, flat, wide_pixel, add, y, q, direct;
+    bool depthwise, flat, wide_pixel, positive, add, y, q, direct;
     enum qk_post_kind post;
 };
 
@@ -118,7 +118,8 @@ make_input(const struct conv_case *c, struct conv_data *d)
     uint8_t *x = room_bytes(&d->x);
     const bool extreme = next() % 4 == 0;
     for (int64_t i = 0; i < d->x.n; i++)
-        x[i] = extreme ? (next() & 1 ? 255 : 0) : (uint8_t)next();
+        x[i] = (uint8_t)((extreme ? (next() & 1 ? 255 : 0) : next()) | (c->positive ? 128 : 0));
+    a->positive = c->positive;
     for (int i = 0; i < c->h + 2 * c->pad; i++)
         for (int j = 0; j < c->w + 2 * c->pad; j++)
             if (i < c->pad || j < c->pad || i >= c->h + c->pad || j >= c->w + c->pad)
@@ -355,6 +356,7 @@ draw_end(const struct qk_conv_i8 *k, struct conv_case *c)
     c->y = !c->direct && (!c->q || next() % 2);
     c->post = next() % 2 ? QK_POST_CLAMP : next() % (QK_POST_TANH + 1);
     c->wide_pixel = next() % 4 == 0;
+    c->positive = next() % 3 == 0;
 }
 
 static struct conv_case
@@ -383,11 +385,11 @@ describe(const struct conv_case *c, const char *detail, char *why)
 {
     sprintf(why,
             "%d to %d channels, %dx%d, kernel %dx%d, stride %d,%d, dilation %d,%d, pad %d, lanes "
-            "%d%s%s%s%s%s%s, post %d: %s",
+            "%d%s%s%s%s%s%s%s, post %d: %s",
             c->ic, c->oc, c->h, c->w, c->kh, c->kw, c->sh, c->sw, c->dh, c->dw, c->pad, c->lanes,
-            c->flat ? ", flat" : "", c->wide_pixel ? ", wide pixel" : "", c->add ? ", add" : "",
-            c->y ? ", y" : "", c->q ? ", q" : "", c->direct ? ", direct" : "", (int)c->post,
-            detail);
+            c->flat ? ", flat" : "", c->wide_pixel ? ", wide pixel" : "",
+            c->positive ? ", positive" : "", c->add ? ", add" : "", c->y ? ", y" : "",
+            c->q ? ", q" : "", c->direct ? ", direct" : "", (int)c->post, detail);
 }
 
 static bool
@@ -637,6 +639,7 @@ bench(const struct qk_conv_i8 *k)
         c.dh = c.dw = 1;
         c.lanes = 16;
         c.direct = c.q = true;
+        c.positive = i % 2;
         struct conv_data d = make(&c);
         struct qk_i8_args *a = &d.a;
         a->q = room_bytes(&d.q);

@@ -16,28 +16,32 @@
 #define NB_MOST 4
 #define T_MOST(nb) ((nb) == 4 ? 6 : (nb) == 3 ? 9 : 14)
 #define RUN(nb) ((nb) == 4 ? 1 : 4)
+#define POSITIVE_PAYS 0
 
 struct quads {
     __m512i v;
 };
 
 INLINE struct quads
-quads_x(const uint8_t *p)
+quads_x(const uint8_t *p, const bool positive)
 {
     int32_t four;
     memcpy(&four, p, sizeof(four));
+    (void)positive;
     return (struct quads){_mm512_set1_epi32(four)};
 }
 
 INLINE struct quads
-quads_w(const int8_t *p)
+quads_w(const int8_t *p, const bool positive)
 {
+    (void)positive;
     return (struct quads){_mm512_load_si512(p)};
 }
 
 INLINE vi
-dot(vi acc, struct quads x, struct quads w)
+dot(vi acc, struct quads x, struct quads w, const bool positive)
 {
+    (void)positive;
     return (vi)_mm512_dpbusd_epi32((__m512i)acc, x.v, w.v);
 }
 

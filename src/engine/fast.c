@@ -438,6 +438,7 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in,
     if (err || f->split)
         return err;
     qs_layout(f);
+    qs_round_signs(f);
     qs_keep_place(f);
     add_scratch(f);
     err = qs_layout_memory(cx, f);

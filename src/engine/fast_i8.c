@@ -220,6 +220,7 @@ set_shape(struct qs_fast *f, struct step *s)
     a->dilation_w = window ? s->dilation[1] : 1;
     a->oc_blocks = shuffles(s) ? 1 : ceil_div(s->oc, QK_I8_BLOCK);
     a->lanes = f->lanes;
+    a->positive = f->value[s->x].positive;
 }
 
 static void
@@ -278,6 +279,13 @@ set_rows(struct qs_fast *f, struct step *s)
     s->q_image = s->cols * a->q_pixel;
 }
 
+/* Also a NaN becomes no less. */
+static int8_t
+lowest(const struct value *bytes)
+{
+    return bytes->positive ? 0 : bytes->rounding->quant.low;
+}
+
 static int8_t
 bound(const struct qk_i8_quant *k, float v)
 {
@@ -295,7 +303,7 @@ set_output(struct qs_fast *f, struct step *s)
     const struct qk_i8_quant *k = &f->value[s->q].rounding->quant;
     a->direct = s->y < 0 && s->post.kind == QK_POST_CLAMP;
     a->q_scale = k->scale;
-    a->low = a->direct ? bound(k, s->post.a) : k->low;
+    a->low = a->direct ? bound(k, s->post.a) : lowest(&f->value[s->q]);
     a->high = a->direct ? bound(k, s->post.b) : k->high;
 }
 
@@ -518,6 +526,7 @@ round_line(void *arg, int64_t i, int member)
     const struct job *j = arg;
     const struct value *x = j->x, *y = j->y;
     struct qk_i8_quant k = y->rounding->quant;
+    k.low = lowest(y);
     const struct lines l = lines_of(y, x);
     uint8_t *q = (uint8_t *)y->data;
     const int64_t image = y->inner ? i / (l.n / y->d[0]) : i / l.high;

@@ -158,6 +158,74 @@ qs_round_parts(struct qs_fast *f, struct step *concat)
     f->value[whole].lanes = has_gaps(f, concat) ? lanes : NULL;
 }
 
+/* ---- signs ---- */
+
+static bool
+ends_positive(const struct qk_post *k)
+{
+    switch (k->kind) {
+    case QK_POST_CLAMP:
+        return k->a >= 0;
+    case QK_POST_HARD_SIGMOID:
+    case QK_POST_SIGMOID:
+        return true;
+    case QK_POST_HARD_SWISH:
+    case QK_POST_LEAKY_RELU:
+    case QK_POST_SWISH:
+    case QK_POST_TANH:
+        return false;
+    }
+    return false;
+}
+
+static bool
+makes_positive(const struct qs_fast *f, const struct step *s)
+{
+    switch (s->kind) {
+    case STEP_ROUND:
+    case STEP_POOL:
+    case STEP_CONVERT:
+    case STEP_ALIAS:
+        return f->value[s->x].positive;
+    case STEP_CONCAT:
+        for (int i = 0; i < s->n_in; i++)
+            if (!f->value[s->in[i]].positive)
+                return false;
+        return true;
+    case STEP_SOFTMAX:
+        return true;
+    case STEP_CONV:
+    case STEP_DEPTHWISE:
+    case STEP_TRANSPOSED:
+    case STEP_DENSE:
+    case STEP_ICONV:
+    case STEP_IDEPTHWISE:
+    case STEP_ITRANSPOSED:
+    case STEP_IDENSE:
+    case STEP_BINARY:
+    case STEP_AFFINE:
+        return s->has_post && ends_positive(&s->post);
+    case STEP_RESIZE:
+    case STEP_RNN:
+    case STEP_FORWARD:
+        return false;
+    }
+    return false;
+}
+
+void
+qs_round_signs(struct qs_fast *f)
+{
+    for (int i = 0; i < f->n_step; i++) {
+        const struct step *s = &f->step[i];
+        const bool positive = makes_positive(f, s);
+        if (s->y >= 0)
+            f->value[s->y].positive = positive;
+        if (s->q >= 0)
+            f->value[s->q].positive = positive;
+    }
+}
+
 void
 qs_round_fuse(struct qs_fast *f)
 {

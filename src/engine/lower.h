@@ -64,6 +64,7 @@ struct value {
     int converted[N_LAYOUTS];        /* value that holds the same in another layout; -1 */
     const struct rounding *rounding; /* it holds multiples of `unit`; NULL */
     int before;                      /* value that was rounded to it */
+    bool positive;                   /* it is never negative, for sure (but for NaN) */
     int64_t inner;                   /* BYTES: length of its rows; 0: an image */
     bool narrow;                     /* BYTES: pixels of 4 bytes, not of multiples of 16 */
     float *units; /* dynamic: [d[0]] T / R of now; then room for the largest of every row */
@@ -236,6 +237,7 @@ void qs_round_fuse(struct qs_fast *f);
 /* The parts of a concatenation of bytes, one after the other in whole blocks; those that are floats
  * are rounded to their places (steps are added). */
 void qs_round_parts(struct qs_fast *f, struct step *concat);
+void qs_round_signs(struct qs_fast *f); /* sets `positive`; steps have their order */
 /* layout.c */
 void qs_layout(struct qs_fast *f);
 enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* its places */
