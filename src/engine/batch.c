@@ -318,8 +318,8 @@ of_step(const struct batch *b, const struct step *s)
     case STEP_IDENSE:
     case STEP_SOFTMAX:
         return of_rows(b, s);
-    case STEP_ROUND:
-        return b->axis[s->x];
+    case STEP_ROUND: /* dynamic: one scale for each first index */
+        return b->f->value[s->y].units && b->axis[s->x] != 0 ? MIXED : b->axis[s->x];
     case STEP_ALIAS:
         return b->axis[s->x] < 0
                    ? b->axis[s->x]
