@@ -15,7 +15,7 @@ passes       base/ model/ passes/
 db           base/ model/ db/
 src/fit      base/ model/ kernels/ ops/ fit/
 src/app      base/ model/ kernels/ ops/ io/ engine/ fit/ data/ passes/ db/ app/
-src/cmd      base/ model/ app/ passes/decide.h kernels/cpu.h kernels/kernel.h kernels/selftest.h cmd/
+src/cmd      base/ model/ app/ passes/decide.h kernels/cpu.h kernels/kernel.h kernels/selftest_i8.h cmd/
 ui           base/ model/ app/ passes/decide.h cmd/cmd.h ui/
 src/main.c   base/ cmd/
 '

@@ -379,6 +379,8 @@ qs_run_CONCAT(struct qs_fast *f, struct step *s)
         join_plain(f, s);
         return;
     }
+    if (f->value[s->y].layout == BYTES)
+        return;
     for (int i = 0; i < s->n_in; i++) {
         const struct value *x = &f->value[s->in[i]];
         struct value part = f->value[s->y];
