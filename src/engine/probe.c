@@ -139,6 +139,7 @@ value_like(struct qs_fast *f, int x)
     *v = f->value[x];
     v->made = v->input = v->output = v->alias = v->part_of = v->first = v->last = -1;
     v->param_data = plain.param_data;
+    v->pack = NULL; /* that of x has the copy of x */
     v->data = NULL;
     return id;
 }
