@@ -87,7 +87,9 @@ print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_quantize_opti
         json_object_set_new(root, "verified", qs_verified_json(q->verified));
         return qs_print_json(cx, root);
     }
-    qs_run_print(run, true);
+    struct qs_run rest = *run; /* the metrics are those of the verification, in its table */
+    rest.n_metric = 0;
+    qs_run_print(&rest, true);
     qs_verified_print(q->verified);
     if (targets)
         qs_preflight_print(q->preflight);
