@@ -91,7 +91,8 @@ ui_task_quantize(struct ui *ui, const char *folder, bool force)
         ui_task_new(sizeof(*t), run_quantize, _("quantize %s into %s"), ui->model->name, folder);
     qs_plan_copy(&t->plan, &ui->plan.now);
     t->folder = qs_xstrdup(folder);
-    t->opt = (struct qs_quantize_options){.output = t->folder, .force = force, .db = ui->db};
+    t->opt = (struct qs_quantize_options){
+        .output = t->folder, .force = force, .verify = QS_VERIFY_SAMPLES, .db = ui->db};
     t->task.model = ui_model_ref(ui->model);
     t->task.finish = finish_quantize;
     t->task.release = release_quantize;

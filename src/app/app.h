@@ -57,6 +57,34 @@ enum qs_err qs_app_sqnr(struct qs_ctx *cx, const struct qs_opened *o, int bits, 
 enum qs_err qs_app_digest(struct qs_ctx *cx, const struct qs_opened *o,
                           char hex[QS_DIGEST_HEX]) QS_MUST_CHECK;
 
+/* A model of method static that was written, run again: the model itself, what was written
+ * simulated in floats (as Paddle computes it), and in integers. */
+enum qs_verify_way { QS_VERIFY_FP32, QS_VERIFY_SIMULATED, QS_VERIFY_INTEGER, QS_N_VERIFY_WAY };
+struct qs_verified_metric {
+    const char *name;              /* a row of metric.inc */
+    double value[QS_N_VERIFY_WAY]; /* NaN: the metric compares with FP32, and this is FP32 */
+};
+struct qs_verified_layer {
+    char *name, *op_type; /* of the weight, or of the output of an operator that has none */
+    double sqnr_db;       /* of its output in integers, simulated being the signal */
+};
+struct qs_verified {
+    int64_t samples;                     /* 0: not verified */
+    char *reason;                        /* why not; NULL: was not asked for */
+    struct qs_verified_metric metric[3]; /* the first of the labels, if there are any; cosine and,
+                                            for classes, top1_agreement, with FP32 */
+    int n_metric;
+    bool labelled;     /* metric[0] is of the labels */
+    double cosine;     /* of outputs in integers with the simulated ones */
+    double difference; /* metric[0] of the labels, simulated less integers; else 1 - cosine */
+    bool ok;           /* the difference is small: 0.001 of the metric */
+    struct qs_verified_layer *layer; /* not ok: the first where they part, then the worst; none:
+                                        only roundings that fall to either side add up */
+    int n_layer;
+};
+void qs_verified_release(struct qs_verified *v);
+
+enum { QS_VERIFY_SAMPLES = 32, QS_VERIFY_SAMPLES_MOST = 1 << 16 };
 struct qs_quantize_options {
     const char *output; /* folder; NULL with dry_run */
     bool force, dry_run, no_store;
@@ -66,10 +94,15 @@ struct qs_quantize_options {
                                        of the user, where there is one */
     struct qs_preflight *preflight; /* filled with what they will do with the model; NULL: not
                                        wanted. Released by the caller in any case */
+    int verify;                     /* samples that verify method static; 0: do not */
+    struct qs_verified *verified;   /* filled with what that found; NULL: not wanted. Released by
+                                       the caller in any case */
 };
+
 /* Quantizes by the plan, writes the files, stores the run. `run` is filled (id 0 when it was not
  * stored) also for a dry run (state "planned"; no files). A store that fails is a warning: the
- * model is delivered all the same. `warnings` of rules and layers go to cx->sink. */
+ * model is delivered all the same, as it is when its verification finds a difference. `warnings` of
+ * rules and layers go to cx->sink. */
 enum qs_err qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o,
                             const struct qs_plan *plan, const struct qs_quantize_options *opt,
                             struct qs_run *run) QS_MUST_CHECK;

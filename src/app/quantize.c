@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "app/fit.h"
 #include "app/ranges.h"
 #include "app/record.h"
+#include "app/verify.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "io/format.h"
@@ -27,6 +29,7 @@ struct quantize {
     struct qs_ranges ranges; /* method static */
     struct qs_record record;
     struct qs_run *run;
+    struct qs_verified *verified;
 };
 
 static void
@@ -222,12 +225,73 @@ write_files(struct qs_ctx *cx, struct quantize *q)
     return err;
 }
 
+/* ---- verification ---- */
+
+/* Without a layer that is to blame the difference is chance, and grows no larger with samples. */
+static void
+say_apart(struct qs_ctx *cx, const struct qs_verified *v)
+{
+    const struct qs_verified_metric *m = &v->metric[0];
+    char text[160];
+    if (v->labelled)
+        snprintf(text, sizeof(text), _("in integers %s is %.4f, simulated %.4f (%lld samples)"),
+                 m->name, m->value[QS_VERIFY_INTEGER], m->value[QS_VERIFY_SIMULATED],
+                 (long long)v->samples);
+    else
+        snprintf(text, sizeof(text),
+                 _("outputs in integers and simulated have a cosine of %.6f (%lld samples)"),
+                 v->cosine, (long long)v->samples);
+    if (v->n_layer == 0)
+        qs_note(cx, _("%s: no layer differs by itself, roundings to either side add up"), text);
+    else
+        qs_warn(cx, "%s", text);
+}
+
+static void
+say_verified(struct qs_ctx *cx, const struct qs_verified *v)
+{
+    if (v->reason)
+        qs_note(cx, _("the model was not verified in integers: %s"), v->reason);
+    if (v->samples == 0 || v->ok)
+        return;
+    say_apart(cx, v);
+    for (int i = 0; i < v->n_layer; i++)
+        qs_warn(cx,
+                i ? _("'%s' (%s) differs too: SQNR %.1f dB")
+                  : _("they part in '%s' (%s): SQNR %.1f dB"),
+                v->layer[i].name, v->layer[i].op_type, v->layer[i].sqnr_db);
+}
+
+static enum qs_err
+verify(struct qs_ctx *cx, struct quantize *q)
+{
+    const int given = q->plan->samples;
+    const int samples = given > 0 && given < q->opt->verify ? given : q->opt->verify;
+    if (q->plan->method != QS_METHOD_STATIC || samples == 0)
+        return QS_OK;
+    if (q->decisions->n_integer == 0) {
+        q->verified->reason = qs_xstrdup(_("it has no integer weights"));
+        return QS_OK;
+    }
+    const enum qs_err err =
+        qs_app_verify(cx, q->o, q->run->file[0].path, q->plan->data, samples, q->verified);
+    if (err)
+        return err;
+    qs_verified_record(q->verified, q->run);
+    say_verified(cx, q->verified);
+    return QS_OK;
+}
+
+/* ---- the run ---- */
+
 static enum qs_err
 carry_out(struct qs_ctx *cx, struct quantize *q)
 {
     enum qs_err err = transform(cx, q);
     if (!err)
         err = write_files(cx, q);
+    if (!err)
+        err = verify(cx, q);
     if (err)
         return err;
     describe_layers(q);
@@ -348,8 +412,14 @@ enum qs_err
 qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
                 const struct qs_quantize_options *opt, struct qs_run *run)
 {
-    struct quantize q = {.o = o, .plan = plan, .opt = opt, .run = run};
+    struct qs_verified own = {0};
+    struct quantize q = {.o = o,
+                         .plan = plan,
+                         .opt = opt,
+                         .run = run,
+                         .verified = opt->verified ? opt->verified : &own};
     *run = (struct qs_run){0};
+    *q.verified = own;
     enum qs_err err = qs_app_need_params(cx, o);
     if (!err)
         err = prepare_float(cx, &q);
@@ -363,5 +433,6 @@ qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
             err = run_recorded(cx, &q);
     }
     release(&q);
+    qs_verified_release(&own);
     return err;
 }

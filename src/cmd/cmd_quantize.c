@@ -8,10 +8,12 @@
 #include "cmd/cmd.h"
 #include "cmd/preflight.h"
 #include "cmd/run_output.h"
+#include "cmd/verify_output.h"
 
 struct options {
     char *output, *params, *plan_file, *save_plan, *targets;
-    bool dry_run, force, no_store;
+    bool dry_run, force, no_store, no_verify;
+    int verify_samples;
     struct qs_plan plan; /* parsed by the plan's own descriptors */
 };
 
@@ -24,6 +26,11 @@ static const struct qs_opt opts[] = {
      N_("replace existing output files")},
     {"no-store", 0, QS_OPT_FLAG, offsetof(struct options, no_store), 0, 0, NULL, NULL, NULL,
      N_("do not record this run")},
+    {"no-verify", 0, QS_OPT_FLAG, offsetof(struct options, no_verify), 0, 0, NULL, NULL, NULL,
+     N_("method static: do not run what was written")},
+    {"verify-samples", 0, QS_OPT_INT, offsetof(struct options, verify_samples), 1,
+     QS_VERIFY_SAMPLES_MOST, NULL, "32", "N",
+     N_("method static: run what was written on the first N samples, simulated and in integers")},
     {"plan", 0, QS_OPT_TEXT, offsetof(struct options, plan_file), 0, 0, NULL, NULL, "FILE",
      N_("take the choices from a saved plan; options override it")},
     {"save-plan", 0, QS_OPT_TEXT, offsetof(struct options, save_plan), 0, 0, NULL, NULL, "FILE",
@@ -71,17 +78,21 @@ make_plan(struct qs_ctx *cx, const struct options *opt, const bool *given, struc
 }
 
 static enum qs_err
-print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_preflight *p, bool targets,
-      bool json)
+print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_quantize_options *q,
+      bool targets, bool json)
 {
     if (json) {
         json_t *root = qs_run_json(run, true);
-        json_object_set_new(root, "targets", qs_preflight_json(p));
+        json_object_set_new(root, "targets", qs_preflight_json(q->preflight));
+        json_object_set_new(root, "verified", qs_verified_json(q->verified));
         return qs_print_json(cx, root);
     }
-    qs_run_print(run, true);
+    struct qs_run rest = *run; /* the metrics are those of the verification, in its table */
+    rest.n_metric = 0;
+    qs_run_print(&rest, true);
+    qs_verified_print(q->verified);
     if (targets)
-        qs_preflight_print(p);
+        qs_preflight_print(q->preflight);
     return QS_OK;
 }
 
@@ -92,12 +103,15 @@ quantize(struct qs_ctx *cx, const struct qs_common *common, const struct options
     struct qs_opened *o = NULL;
     struct qs_run run = {0};
     struct qs_preflight preflight = {0};
+    struct qs_verified verified = {0};
     const struct qs_quantize_options q = {.output = opt->output,
                                           .targets = opt->targets,
                                           .preflight = &preflight,
                                           .force = opt->force,
                                           .dry_run = opt->dry_run,
                                           .no_store = opt->no_store,
+                                          .verify = opt->no_verify ? 0 : opt->verify_samples,
+                                          .verified = &verified,
                                           .db = common->db};
     enum qs_err err = qs_app_open(cx, model, opt->params, NULL, &o);
     if (!err)
@@ -105,9 +119,9 @@ quantize(struct qs_ctx *cx, const struct qs_common *common, const struct options
     if (!err && opt->save_plan)
         err = qs_plan_save(cx, plan, opt->save_plan, opt->force);
     if (!err)
-        err = print(cx, &run, &preflight, opt->dry_run && plan->method == QS_METHOD_STATIC,
-                    common->json);
+        err = print(cx, &run, &q, opt->dry_run && plan->method == QS_METHOD_STATIC, common->json);
     qs_preflight_release(&preflight);
+    qs_verified_release(&verified);
     qs_run_release(&run);
     qs_app_close(o);
     return err;

@@ -85,6 +85,15 @@ qs_eval_init(struct qs_ctx *cx, struct qs_eval *e, const struct qs_dataset *data
     return err;
 }
 
+static bool
+needs_labels(const struct qs_eval *e)
+{
+    for (int i = 0; i < e->n_metric; i++)
+        if (qs_metrics[e->id[i]].when < QS_WHEN_REFERENCE)
+            return true;
+    return e->predictions != NULL;
+}
+
 bool
 qs_eval_needs_reference(const struct qs_eval *e)
 {
@@ -275,7 +284,7 @@ qs_eval_add(struct qs_ctx *cx, struct qs_eval *e, const struct qs_sample *s,
                        .out = out};
     if (!out->data || out->count < 1 || out->dtype != QS_DTYPE_float32)
         return wrong_output(&a, _("numbers of type float32 are needed"));
-    enum qs_err err = adders[e->data->config.type](&a);
+    enum qs_err err = needs_labels(e) ? adders[e->data->config.type](&a) : QS_OK;
     if (!err && ref && ref->data)
         err = add_reference(&a, ref);
     if (err)
