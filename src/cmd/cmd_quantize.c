@@ -70,17 +70,18 @@ make_plan(struct qs_ctx *cx, const struct options *opt, const bool *given, struc
     return err ? err : qs_plan_check(cx, plan);
 }
 
+/* p: of a dry run, else NULL. */
 static enum qs_err
-print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_preflight *p, bool targets,
-      bool json)
+print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_preflight *p, bool json)
 {
     if (json) {
         json_t *root = qs_run_json(run, true);
-        json_object_set_new(root, "targets", qs_preflight_json(p));
+        if (p)
+            json_object_set_new(root, "targets", qs_preflight_json(p));
         return qs_print_json(cx, root);
     }
     qs_run_print(run, true);
-    if (targets)
+    if (p && strcmp(run->method, "static") == 0)
         qs_preflight_print(p);
     return QS_OK;
 }
@@ -105,8 +106,7 @@ quantize(struct qs_ctx *cx, const struct qs_common *common, const struct options
     if (!err && opt->save_plan)
         err = qs_plan_save(cx, plan, opt->save_plan, opt->force);
     if (!err)
-        err = print(cx, &run, &preflight, opt->dry_run && plan->method == QS_METHOD_STATIC,
-                    common->json);
+        err = print(cx, &run, opt->dry_run ? &preflight : NULL, common->json);
     qs_preflight_release(&preflight);
     qs_run_release(&run);
     qs_app_close(o);
