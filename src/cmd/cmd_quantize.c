@@ -78,21 +78,23 @@ make_plan(struct qs_ctx *cx, const struct options *opt, const bool *given, struc
 }
 
 static enum qs_err
-print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_quantize_options *q,
-      bool targets, bool json)
+print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_quantize_options *q, bool json)
 {
+    const struct qs_preflight *p = q->dry_run ? q->preflight : NULL;
     if (json) {
         json_t *root = qs_run_json(run, true);
-        json_object_set_new(root, "targets", qs_preflight_json(q->preflight));
-        json_object_set_new(root, "verified", qs_verified_json(q->verified));
+        if (p)
+            json_object_set_new(root, "targets", qs_preflight_json(p));
+        else
+            json_object_set_new(root, "verified", qs_verified_json(q->verified));
         return qs_print_json(cx, root);
     }
     struct qs_run rest = *run; /* the metrics are those of the verification, in its table */
     rest.n_metric = 0;
     qs_run_print(&rest, true);
     qs_verified_print(q->verified);
-    if (targets)
-        qs_preflight_print(q->preflight);
+    if (p && strcmp(run->method, "static") == 0)
+        qs_preflight_print(p);
     return QS_OK;
 }
 
@@ -119,7 +121,7 @@ quantize(struct qs_ctx *cx, const struct qs_common *common, const struct options
     if (!err && opt->save_plan)
         err = qs_plan_save(cx, plan, opt->save_plan, opt->force);
     if (!err)
-        err = print(cx, &run, &q, opt->dry_run && plan->method == QS_METHOD_STATIC, common->json);
+        err = print(cx, &run, &q, common->json);
     qs_preflight_release(&preflight);
     qs_verified_release(&verified);
     qs_run_release(&run);
