@@ -54,8 +54,9 @@ json_t *qs_json_dims(const int64_t *dims, int n);
 
 /* Columns of the terminal behind `out`; 80 when it is none, or says nothing. */
 int qs_terminal_width(FILE *out);
-/* Prints text, broken at spaces and between wide characters, so that no line goes over `width`
- * columns where that can be; `column` is where the cursor is, later lines begin at `indent`. */
+/* Prints text, broken at spaces and between wide characters, and after commas of lists wider than a
+ * line, so that no line goes over `width` columns where that can be; `column` is where the cursor
+ * is, later lines begin at `indent`. */
 void qs_print_wrapped(FILE *out, const char *text, int column, int indent, int width);
 
 /* A table for people: columns padded to their widest cell. Cells are copied. */

@@ -136,12 +136,14 @@ breaks_between(struct glyph a, struct glyph b)
     return (a.columns == 2 || b.columns == 2) && !wcschr(opening, a.c) && !wcschr(closing, b.c);
 }
 
-/* Bytes of the piece at s that stays on one line; *columns: how wide it is. */
+/* Bytes of the piece at s that stays on one line; *columns: how wide it is. A list without spaces
+ * that is wider than `room` ends after a comma. */
 static size_t
-unbroken(const char *s, int *columns)
+unbroken(const char *s, int room, int *columns)
 {
     struct glyph g = glyph_at(s);
-    size_t n = 0;
+    size_t n = 0, fits = 0;
+    int fits_columns = 0;
     *columns = 0;
     while (g.n > 0) {
         const struct glyph next = glyph_at(s + n + g.n);
@@ -149,9 +151,16 @@ unbroken(const char *s, int *columns)
         *columns += g.columns;
         if (next.n == 0 || next.c == L' ' || breaks_between(g, next))
             break;
+        if (g.c == L',' && *columns <= room) {
+            fits = n;
+            fits_columns = *columns;
+        }
         g = next;
     }
-    return n;
+    if (*columns <= room || fits == 0)
+        return n;
+    *columns = fits_columns;
+    return fits;
 }
 
 void
@@ -160,7 +169,7 @@ qs_print_wrapped(FILE *out, const char *text, int column, int indent, int width)
     while (*text) {
         int spaces = (int)strspn(text, " "), columns;
         text += spaces;
-        const size_t n = unbroken(text, &columns);
+        const size_t n = unbroken(text, width - indent, &columns);
         if (column > indent && column + spaces + columns > width) {
             fprintf(out, "\n%*s", indent, "");
             column = indent;

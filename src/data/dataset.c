@@ -150,15 +150,9 @@ start(struct qs_ctx *cx, struct qs_dataset *d)
     return QS_OK;
 }
 
-void
-qs_dataset_rewind(struct qs_dataset *d)
+static void
+stop(struct qs_dataset_queue *q)
 {
-    struct qs_dataset_queue *q = d->reader ? d->reader->queue : NULL;
-    d->n_broken = 0;
-    if (d->reader)
-        d->reader->first = 0;
-    if (!q)
-        return;
     pthread_mutex_lock(&q->lock);
     q->stop = true;
     pthread_cond_signal(&q->changed);
@@ -169,7 +163,19 @@ qs_dataset_rewind(struct qs_dataset *d)
     pthread_mutex_destroy(&q->lock);
     pthread_cond_destroy(&q->changed);
     free(q);
+}
+
+void
+qs_dataset_rewind(struct qs_dataset *d)
+{
+    d->n_broken = 0;
+    if (!d->reader)
+        return;
+    /* The thread reads `first`: it ends before that changes. */
+    if (d->reader->queue)
+        stop(d->reader->queue);
     d->reader->queue = NULL;
+    d->reader->first = 0;
 }
 
 void

@@ -283,9 +283,9 @@ bad_plans_are_refused_with_their_line(void **state)
         {"weight-bits = 4", "8 or 16"},
         {"op-types = conv2d,relu", "'relu'"},
         {"layer = x=bits:4", "8 or 16 bits"},
-        {"layer = x", "PATTERN=skip or PATTERN=bits:N expected"},
-        {"layer = =skip", "PATTERN=skip or PATTERN=bits:N expected"},
-        {"layer = x=bits:", "PATTERN=skip or PATTERN=bits:N expected"},
+        {"layer = x", "PATTERN=skip, PATTERN=bits:N, "},
+        {"layer = =skip", "PATTERN=skip, PATTERN=bits:N, "},
+        {"layer = x=bits:", "PATTERN=skip, PATTERN=bits:N, "},
         {"layer = x=bits:99", "from 2 to 16"},
         {"layer = /(/=skip", "bad pattern"},
     };
