@@ -404,7 +404,8 @@ say_faster(struct qs_ctx *cx, const struct qs_faster *f)
 {
     if (f->n > 0)
         qs_note(cx,
-                _("%d layers are faster in float on this CPU: %.3g ms instead of %.3g ms with all "
+                _("%d of the weights stay in float, which is faster on this CPU: %.3g ms instead "
+                  "of %.3g ms with all "
                   "in integers, %.3g ms in FP32"),
                 f->n, f->chosen, f->int8_all, f->fp32_all);
     else if (f->int8_all < f->fp32_all)
@@ -440,8 +441,11 @@ give_reasons(struct quantize *q, const struct qs_faster *f)
             continue;
         d->action = QS_ACTION_KEEP;
         snprintf(d->reason, sizeof(d->reason),
-                 _("float is faster on this CPU (%.3g ms against %.3g ms)"), f->fp32_ms[i],
-                 f->int8_ms[i]);
+                 f->fp32_ms[i] < f->int8_ms[i]
+                     ? _("float is faster on this CPU (%.3g ms against %.3g ms)")
+                     : _("between layers that are faster in float on this CPU (%.3g ms against "
+                         "%.3g ms)"),
+                 f->fp32_ms[i], f->int8_ms[i]);
     }
 }
 
