@@ -6,6 +6,7 @@
 
 #include "app/app.h"
 #include "app/fit.h"
+#include "app/optimize.h"
 #include "app/ranges.h"
 #include "app/record.h"
 #include "app/verify.h"
@@ -396,6 +397,100 @@ prepare_float(struct qs_ctx *cx, struct quantize *q)
     return err;
 }
 
+/* ---- what is faster in float ---- */
+
+static void
+say_faster(struct qs_ctx *cx, const struct qs_faster *f)
+{
+    if (f->n > 0)
+        qs_note(cx,
+                _("%d of the weights stay in float, which is faster on this CPU: %.3g ms instead "
+                  "of %.3g ms with all "
+                  "in integers, %.3g ms in FP32"),
+                f->n, f->chosen, f->int8_all, f->fp32_all);
+    else if (f->int8_all < f->fp32_all)
+        qs_note(cx,
+                _("no layer is faster in float on this CPU: %.3g ms in integers, %.3g ms in "
+                  "FP32"),
+                f->int8_all, f->fp32_all);
+    else
+        qs_warn(cx, _("the model is no faster in integers on this CPU: %.3g ms, %.3g ms in FP32"),
+                f->int8_all, f->fp32_all);
+}
+
+/* The plan with a rule for each of these layers, which gives the same files on any CPU. */
+static void
+settle_plan(const struct quantize *q, const struct qs_faster *f, struct qs_plan *plan)
+{
+    plan->optimize = QS_OPTIMIZE_NONE;
+    for (int i = 0; i < q->work->layers->n; i++)
+        if (f->layer[i]) {
+            char *rule =
+                qs_xasprintf("%s=skip", q->work->model->var[q->work->layers->layer[i].var].name);
+            qs_strv_add(&plan->layer, rule);
+            free(rule);
+        }
+}
+
+static void
+give_reasons(struct quantize *q, const struct qs_faster *f)
+{
+    for (int i = 0; i < q->decisions->n; i++) {
+        struct qs_decision *d = &q->decisions->layer[i];
+        if (!f->layer[i])
+            continue;
+        d->action = QS_ACTION_KEEP;
+        snprintf(d->reason, sizeof(d->reason),
+                 f->fp32_ms[i] < f->int8_ms[i]
+                     ? _("float is faster on this CPU (%.3g ms against %.3g ms)")
+                     : _("between layers that are faster in float on this CPU (%.3g ms against "
+                         "%.3g ms)"),
+                 f->fp32_ms[i], f->int8_ms[i]);
+    }
+}
+
+static enum qs_err
+apply_faster(struct qs_ctx *cx, struct quantize *q, const struct qs_faster *f, struct qs_plan *plan)
+{
+    struct qs_decisions *d = NULL;
+    settle_plan(q, f, plan);
+    q->plan = plan;
+    const enum qs_err err =
+        qs_decide(cx, q->work->model, q->work->edges, q->work->layers, plan, &d);
+    if (err)
+        return err;
+    qs_decisions_free(q->decisions);
+    q->decisions = d;
+    give_reasons(q, f);
+    return QS_OK;
+}
+
+/* `plan` is a copy of the plan, to be changed. */
+static enum qs_err
+optimize(struct qs_ctx *cx, struct quantize *q, struct qs_plan *plan)
+{
+    struct qs_faster f = {0};
+    if (plan->method != QS_METHOD_STATIC || plan->optimize != QS_OPTIMIZE_LATENCY)
+        return QS_OK;
+    if (!plan->data) {
+        qs_note(cx, "%s", _("without --data no layer is measured"));
+        return QS_OK;
+    }
+    enum qs_err err = qs_app_optimize(cx, q->work, plan, q->decisions, &f);
+    if (err == QS_ERR_UNSUPPORTED) {
+        qs_note(cx, _("layers were not measured: %s"), qs_message(cx));
+        qs_clear(cx);
+        err = QS_OK;
+    } else if (!err) {
+        say_faster(cx, &f);
+        err = apply_faster(cx, q, &f, plan);
+    }
+    qs_faster_release(&f);
+    return err;
+}
+
+/* ---- entry ---- */
+
 static void
 release(struct quantize *q)
 {
@@ -413,6 +508,7 @@ qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
                 const struct qs_quantize_options *opt, struct qs_run *run)
 {
     struct qs_verified own = {0};
+    struct qs_plan settled; /* changed by --optimize */
     struct quantize q = {.o = o,
                          .plan = plan,
                          .opt = opt,
@@ -420,11 +516,14 @@ qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
                          .verified = opt->verified ? opt->verified : &own};
     *run = (struct qs_run){0};
     *q.verified = own;
+    qs_plan_copy(&settled, plan);
     enum qs_err err = qs_app_need_params(cx, o);
     if (!err)
         err = prepare_float(cx, &q);
     if (!err)
         err = qs_decide(cx, q.work->model, q.work->edges, q.work->layers, plan, &q.decisions);
+    if (!err)
+        err = optimize(cx, &q, &settled);
     if (!err) {
         say_decisions(cx, &q);
         q.pass.outcome = qs_xcalloc((size_t)q.work->layers->n + 1, sizeof(*q.pass.outcome));
@@ -434,5 +533,6 @@ qs_app_quantize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
     }
     release(&q);
     qs_verified_release(&own);
+    qs_plan_release(&settled);
     return err;
 }

@@ -19,6 +19,7 @@ static const char *const targets[] = {"any", "paddle", "lite-arm", "lite-x86", N
 static const char *const compats[] = {"none", "paddle", NULL};
 static const char *const roundings[] = {"auto", "nearest", "greedy", "adaround", NULL};
 static const char *const clips[] = {"none", "mse", NULL};
+static const char *const optimizes[] = {"none", "latency", NULL};
 static const char *const formats[] = {"auto", "qdq", "fakequant", "dynamic", NULL};
 
 #define AT(member) offsetof(struct qs_plan, member)
@@ -72,6 +73,8 @@ const struct qs_opt qs_plan_opts[] = {
      N_("calibrate with the first N samples; 0: all")},
     {"batch", 0, QS_OPT_INT, AT(batch), 1, 1 << 16, NULL, "1", "N",
      N_("samples that run together in calibration")},
+    {"optimize", 0, QS_OPT_CHOICE, AT(optimize), 0, 0, optimizes, "none", "WHAT",
+     N_("latency: measure the layers on this CPU, and leave in float what is faster so")},
     {"layer", 0, QS_OPT_LIST, AT(layer), 0, 0, NULL, NULL, "RULE",
      N_("'PATTERN=skip', 'PATTERN=bits:N', for the activation 'PATTERN=algo:NAME' or "
         "'PATTERN=threshold:T', for weights whose name matches the glob or /regex/; repeatable, "
@@ -142,6 +145,7 @@ static const struct {
     {"data", STATIC},
     {"samples", STATIC},
     {"batch", STATIC},
+    {"optimize", STATIC},
 };
 
 bool

@@ -19,6 +19,7 @@
 enum qs_method { QS_METHOD_DYNAMIC, QS_METHOD_WEIGHT_ONLY, QS_METHOD_STATIC };
 enum qs_compat { QS_COMPAT_NONE, QS_COMPAT_PADDLE };
 enum qs_written { QS_FORMAT_AUTO, QS_FORMAT_QDQ, QS_FORMAT_FAKEQUANT, QS_FORMAT_DYNAMIC };
+enum qs_optimize { QS_OPTIMIZE_NONE, QS_OPTIMIZE_LATENCY };
 enum qs_weight_type { QS_CHANNEL_WISE_ABS_MAX, QS_ABS_MAX };
 enum qs_round { QS_ROUND_AUTO, QS_ROUND_NEAREST, QS_ROUND_GREEDY, QS_ROUND_ADAPTIVE };
 enum qs_clip { QS_CLIP_NONE, QS_CLIP_MSE };
@@ -38,6 +39,7 @@ struct qs_plan {
     double hist_percent; /* of algo hist and percentile */
     int compat;          /* enum qs_compat: thresholds and files as PaddleSlim makes them */
     int format;          /* enum qs_written */
+    int optimize;        /* enum qs_optimize: what may stay in float */
     bool observers;      /* also write the ranges of what operators make */
     char *data;          /* data file to calibrate with */
     int samples, batch;  /* the first so many, 0: all; samples run together */
