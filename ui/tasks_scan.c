@@ -464,6 +464,7 @@ parse_bound(const char *text, int64_t whole, struct qs_propose_options *opt)
         return qs_opt_set(&cx, &size, text, &opt->max_bytes) == QS_OK;
     if (end == text || (*end && !percent) || !(v >= 0 && v < 1e9))
         return false;
+    opt->points = drop && !percent;
     if (drop)
         opt->max_drop = percent ? v / 100 : v;
     else

@@ -293,6 +293,7 @@ struct qs_propose_options {
     const struct qs_plan *base; /* all other choices, and rules that stand; NULL: the method that
                                    fits what the scan quantized */
     double max_drop;            /* of the metric, absolute; negative: no bound */
+    bool points;                /* max_drop is in points, hundredths, of an accuracy or hmean */
     int64_t max_bytes;          /* of program and parameters; negative: no bound; one is set */
     bool check;                 /* measure plans of the walk on the data of the scan, and move on
                                    when the bound on the drop does not hold there */

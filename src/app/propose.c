@@ -41,6 +41,7 @@ struct walk {
     int64_t bytes; /* of what was decided so far */
     double cost, scale;
     double measured; /* drop with all layers quantized; NaN: the start is something else */
+    double max_drop; /* of the metric */
     bool by_cosine;  /* the metric does not tell layers apart */
     struct sense_trial *trial; /* NULL: nothing was measured yet */
     struct qs_proposal *out;
@@ -414,7 +415,7 @@ first_within(const struct walk *w)
 {
     for (int i = 0; i < w->out->n_front; i++) {
         const struct qs_front_point *p = &w->out->front[i];
-        if ((isnan(p->measured) ? p->drop : p->measured) <= w->opt->max_drop)
+        if ((isnan(p->measured) ? p->drop : p->measured) <= w->max_drop)
             return i;
     }
     return w->out->n_front - 1;
@@ -449,7 +450,7 @@ check(struct walk *w, int *chosen)
     enum qs_err err = QS_OK;
     while (!err && good - bad > 1) {
         err = measure_at(w, at);
-        if (!err && w->out->front[at].measured <= w->opt->max_drop)
+        if (!err && w->out->front[at].measured <= w->max_drop)
             good = at;
         else
             bad = at;
@@ -480,9 +481,8 @@ decide_end(struct walk *w)
     out->front[chosen].chosen = true;
     make_plan(w, &out->plan);
     err = bytes_of(w, &out->plan, &out->bytes);
-    out->meets = w->opt->max_bytes < 0
-                     ? (isnan(p->measured) ? p->drop : p->measured) <= w->opt->max_drop
-                     : out->bytes <= w->opt->max_bytes;
+    out->meets = w->opt->max_bytes < 0 ? (isnan(p->measured) ? p->drop : p->measured) <= w->max_drop
+                                       : out->bytes <= w->opt->max_bytes;
     return err;
 }
 
@@ -496,7 +496,7 @@ check_scan(struct walk *w)
     if (strcmp(w->scan->state, "done") != 0)
         return qs_fail(w->cx, QS_ERR_USAGE, _("run %lld is not done (%s)"), (long long)w->scan->id,
                        w->scan->state);
-    if ((w->opt->max_drop >= 0) == (w->opt->max_bytes >= 0))
+    if ((w->max_drop >= 0) == (w->opt->max_bytes >= 0))
         return qs_fail(w->cx, QS_ERR_USAGE, _("a plan needs one bound: --max-drop or --max-size"));
     enum qs_err err = qs_app_need_params(w->cx, w->o);
     if (!err)
@@ -507,16 +507,28 @@ check_scan(struct walk *w)
     return err ? err : qs_sense_choices_parse(w->cx, w->scan->plan, &w->choices);
 }
 
+/* An accuracy is spoken of in points; other metrics have no such unit. */
+static double
+drop_of(const struct walk *w)
+{
+    const struct qs_metric *m = qs_metric_by_name(w->choices.metric);
+    const bool share =
+        m && (m->when == QS_WHEN_CLASSES || m->when == QS_WHEN_TEXTS || m->when == QS_WHEN_AREAS);
+    return w->opt->points && share ? w->opt->max_drop / 100 : w->opt->max_drop;
+}
+
 enum qs_err
 qs_app_propose(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_run *scan,
                const struct qs_propose_options *opt, struct qs_proposal *out)
 {
-    struct walk w = {.cx = cx, .o = o, .scan = scan, .opt = opt, .out = out};
+    struct walk w = {
+        .cx = cx, .o = o, .scan = scan, .opt = opt, .out = out, .max_drop = opt->max_drop};
     *out = (struct qs_proposal){.bytes_float = o->model->program_bytes + o->model->params_bytes};
     qs_plan_init(&w.base);
     enum qs_err err = check_scan(&w);
     if (!err) {
         snprintf(out->metric, sizeof(out->metric), "%s", w.choices.metric);
+        w.max_drop = drop_of(&w);
         qs_plan_release(&w.base);
         choose_base(&w);
         w.mode = choose_mode(&w);

@@ -23,7 +23,7 @@ static const struct qs_opt opts[] = {
     {"from-sensitivity", 's', QS_OPT_TEXT, AT(from_sensitivity), 0, 0, NULL, NULL, "RUN",
      N_("the run of 'qslim sensitivity' to go by")},
     {"max-drop", 0, QS_OPT_TEXT, AT(max_drop), 0, 0, NULL, NULL, "D",
-     N_("the metric may be worse by D, such as 0.005 or 0.5%")},
+     N_("the metric may be worse by D: points of an accuracy or hmean, such as 0.5")},
     {"max-size", 0, QS_OPT_TEXT, AT(max_size), 0, 0, NULL, NULL, "S",
      N_("program and parameters may have S bytes, such as 2M, or 40% of what they have")},
     {"check", 0, QS_OPT_FLAG, AT(check), 0, 0, NULL, NULL, NULL,
@@ -40,7 +40,7 @@ static const struct qs_opt opts[] = {
 /* ---- bounds ---- */
 
 static enum qs_err
-parse_drop(struct qs_ctx *cx, const char *text, double *out)
+parse_drop(struct qs_ctx *cx, const char *text, double *out, bool *points)
 {
     char *end;
     *out = -1;
@@ -50,7 +50,8 @@ parse_drop(struct qs_ctx *cx, const char *text, double *out)
     const bool percent = end != text && strcmp(end, "%") == 0;
     if (end == text || (*end && !percent) || !(*out >= 0 && *out < 1e9))
         return qs_fail(cx, QS_ERR_USAGE,
-                       _("--max-drop takes a number such as 0.005 or 0.5%%, not '%s'"), text);
+                       _("--max-drop takes a number such as 0.5 or 0.5%%, not '%s'"), text);
+    *points = !percent;
     if (percent)
         *out /= 100;
     return QS_OK;
@@ -192,7 +193,7 @@ propose(struct qs_ctx *cx, const struct qs_common *common, const struct options 
     struct qs_proposal p;
     struct qs_propose_options how = {.base = any_given(common) ? &opt->plan : NULL,
                                      .check = opt->check};
-    enum qs_err err = parse_drop(cx, opt->max_drop, &how.max_drop);
+    enum qs_err err = parse_drop(cx, opt->max_drop, &how.max_drop, &how.points);
     if (!err)
         err = parse_max_size(cx, opt->max_size, o->model->program_bytes + o->model->params_bytes,
                              &how.max_bytes);

@@ -18,6 +18,8 @@ ok "a plan of it" plan 2 --max-drop 1%
 cp "$tmp/out" "$tmp/plan"
 like "is a plan file" "$(head -n 1 "$tmp/plan")" "# qslim plan"
 like "with the walk as comments" "$(cat "$tmp/plan")" "*# from run 2: *#      68256  0.8*# \* *"
+of_percent=$("$qslim" plan "$digits" -s 2 --method weight-only --max-drop 1% 2>/dev/null)
+is "a number is in points" "$("$qslim" plan "$digits" -s 2 --method weight-only --max-drop 1 2>/dev/null)" "$of_percent"
 ok "with -o" plan 2 --max-drop 1% -o "$tmp/x.plan"
 is "the file has the same" "$(cat "$tmp/x.plan")" "$(cat "$tmp/plan")"
 is "and the walk is printed" "$(cat "$tmp/out")" "$(sed -n '/^# from/,$s/^# //p' "$tmp/plan")"
