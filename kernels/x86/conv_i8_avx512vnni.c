@@ -225,6 +225,26 @@ dw_load(const struct qk_i8_args *a, int c, const int kh, const int kw, const int
     load_scales(a, c, n, d);
 }
 
+INLINE void
+dw_store(uint8_t *q, const struct qk_i8_args *a, const vi *whole, const int n)
+{
+    if (n == 4)
+        _mm512_storeu_si512(q, bytes_by_lane(whole, a->low, a->high));
+    else
+        store_bytes(q, whole, 1, a->low, a->high);
+}
+
+/* As finish_direct. */
+INLINE void
+dw_finish_direct(const struct qk_i8_args *a, const struct dw *d, const __m512i *sum, int c, int row,
+                 int col, const int n)
+{
+    vi whole[4];
+    UNROLL for (int i = 0; i < n; i++) whole[i] =
+        rint_vector(V_FMA(_mm512_cvtepi32_ps(sum[i]), d->scale[i], d->bias[i]));
+    dw_store(a->q + row * a->q_row + col * a->q_pixel + c, a, whole, n);
+}
+
 /* One pixel of 16 n channels from c on, at (row, col). */
 INLINE void
 dw_finish(const struct qk_i8_args *a, const struct dw *d, const __m512i *sum, int c, int row,
@@ -245,8 +265,7 @@ dw_finish(const struct qk_i8_args *a, const struct dw *d, const __m512i *sum, in
     }
     if (!a->direct) {
         UNROLL for (int i = 0; i < n; i++) v[i] = post_fast(&a->post, v[i]);
-        if (is_slow(&a->post))
-            post_slow(&a->post, v, n);
+        post_slow(&a->post, v, n);
     }
     if (a->y) {
         __m512i out[4];
@@ -263,10 +282,7 @@ dw_finish(const struct qk_i8_args *a, const struct dw *d, const __m512i *sum, in
     uint8_t *q = a->q + row * a->q_row + col * a->q_pixel + c;
     vi whole[4];
     UNROLL for (int i = 0; i < n; i++) whole[i] = rint_vector(v[i] * factor);
-    if (n == 4)
-        _mm512_storeu_si512(q, bytes_by_lane(whole, a->low, a->high));
-    else
-        store_bytes(q, whole, 1, a->low, a->high);
+    dw_store(q, a, whole, n);
 }
 
 /* `wide` pixels of a row of a k x k convolution. */
@@ -296,7 +312,11 @@ dw_tile(const struct qk_i8_args *a, const struct dw *d, int c, int row, int col,
             }
         }
     }
-    UNROLL for (int p = 0; p < wide; p++) dw_finish(a, d, acc + p * 4, c, row, col + p, n);
+    if (a->direct && !a->add)
+        UNROLL for (int p = 0; p < wide; p++)
+            dw_finish_direct(a, d, acc + p * 4, c, row, col + p, n);
+    else
+        UNROLL for (int p = 0; p < wide; p++) dw_finish(a, d, acc + p * 4, c, row, col + p, n);
 }
 
 INLINE void
