@@ -40,7 +40,8 @@ text_name(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const struct line *l = &((struct state *)arg)->line[row];
     (void)c;
-    qs_str_add(out, l->own ? l->name : _(l->name));
+    /* the translation of "" is the head of the catalogue */
+    qs_str_add(out, l->own || !*l->name ? l->name : _(l->name));
 }
 
 static void

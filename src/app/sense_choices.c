@@ -11,7 +11,7 @@
 /* Those of PaddleSlim's Analysis. */
 static const char default_types[] = "conv2d,depthwise_conv2d,conv2d_transpose,mul,matmul,matmul_v2";
 
-static const char *const modes[] = {"weights", "activations", "both", NULL};
+static const char *const modes[] = {N_("weights"), N_("activations"), N_("both"), NULL};
 static const char *const weight_types[] = {"channel_wise_abs_max", "abs_max", NULL};
 
 /* ---- as text ---- */

@@ -25,6 +25,7 @@ static const struct qs_opt opts[] = {
     {"max-drop", 0, QS_OPT_TEXT, AT(max_drop), 0, 0, NULL, NULL, "D",
      N_("the metric may be worse by D: points of an accuracy or hmean, such as 0.5")},
     {"max-size", 0, QS_OPT_TEXT, AT(max_size), 0, 0, NULL, NULL, "S",
+     /* xgettext:no-c-format */
      N_("program and parameters may have S bytes, such as 2M, or 40% of what they have")},
     {"check", 0, QS_OPT_FLAG, AT(check), 0, 0, NULL, NULL, NULL,
      N_("measure the plan on the data of the scan, and go on until the bound holds there")},
