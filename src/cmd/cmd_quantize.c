@@ -85,7 +85,8 @@ print(struct qs_ctx *cx, const struct qs_run *run, const struct qs_quantize_opti
         json_t *root = qs_run_json(run, true);
         if (p)
             json_object_set_new(root, "targets", qs_preflight_json(p));
-        json_object_set_new(root, "verified", qs_verified_json(q->verified));
+        if (strcmp(run->method, "static") == 0)
+            json_object_set_new(root, "verified", qs_verified_json(q->verified));
         return qs_print_json(cx, root);
     }
     struct qs_run rest = *run; /* the metrics are those of the verification, in its table */

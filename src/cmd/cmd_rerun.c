@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/run_output.h"
+#include "kernels/cpu.h"
 
 struct options {
     char *output;
@@ -114,6 +115,17 @@ report(struct qs_ctx *cx, const struct qs_run *old, const struct qs_run *new, bo
     return err;
 }
 
+/* Ranges of activations come from sums in float, whose last bits depend on the instruction set. */
+static void
+use_kernels_of(struct qs_ctx *cx, const struct qs_common *common, const struct qs_run *old)
+{
+    if (strcmp(old->method, "static") != 0 || common->cpu || !*old->isa)
+        return;
+    if (!qk_cpu_cap(old->isa) || strcmp(qk_cpu_name(), old->isa) != 0)
+        qs_note(cx, _("run %lld used %s, which this machine lacks: the bytes may differ"),
+                (long long)old->id, old->isa);
+}
+
 static enum qs_err
 run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char **arg, int n_arg)
 {
@@ -125,6 +137,8 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
     if (!err && strcmp(old.kind, "quantize") != 0)
         err = qs_fail(cx, QS_ERR_UNSUPPORTED, _("run %s is of kind '%s', not quantize"), arg[0],
                       old.kind);
+    if (!err)
+        use_kernels_of(cx, common, &old);
     if (!err && !folder)
         err = temp_folder(cx, &folder);
     if (!err)

@@ -16,6 +16,11 @@ refuses 2 "rule 'none=algo:kl' matches*" "a rule for nothing" "$qslim" quantize 
 refuses 1 "*none.yaml*" "data that are not there" "$qslim" quantize "$digits" -o "$tmp/q" --method static --data "$tmp/none.yaml"
 is "nothing was written" "$(ls -d "$tmp/q" 2>/dev/null)" ""
 
+ok "with scalar kernels" "$qslim" quantize "$digits" --cpu scalar -o "$tmp/scalar" --method static --data "$data" --json
+run=$(value run_id)
+ok "a rerun uses them again" "$qslim" rerun "$run" --json
+is "and gives the same bytes" "$(value same)" true
+
 for format in qdq fakequant; do
     ok "$format: dry run without data" "$qslim" quantize "$digits" --dry-run --method static --format $format --json
     planned=$(value bytes_after)
