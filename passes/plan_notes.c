@@ -35,16 +35,23 @@ outputs_of(const struct qs_model *m, const struct qs_node *node, int32_t *var)
 }
 
 void
+qs_plan_rounds(const struct qs_model *m, const struct qs_decisions *d, bool *want)
+{
+    int32_t var[VARS_MOST];
+    for (int i = 0; i < d->n_node; i++) {
+        const int n = qs_rounded_inputs(m, &m->block[0].node[d->node[i]], var, VARS_MOST);
+        for (int k = 0; k < n && k < VARS_MOST; k++)
+            want[var[k]] = true;
+    }
+}
+
+void
 qs_plan_wants(const struct qs_model *m, const struct qs_plan *plan, const struct qs_decisions *d,
               bool *want)
 {
     const struct qs_block *b = &m->block[0];
     int32_t var[VARS_MOST];
-    for (int i = 0; i < d->n_node; i++) {
-        const int n = qs_rounded_inputs(m, &b->node[d->node[i]], var, VARS_MOST);
-        for (int k = 0; k < n && k < VARS_MOST; k++)
-            want[var[k]] = true;
-    }
+    qs_plan_rounds(m, d, want);
     for (int i = 0; i < b->n_node && qs_plan_observes(plan); i++) {
         const int n = outputs_of(m, &b->node[i], var);
         for (int k = 0; k < n; k++)

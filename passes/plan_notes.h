@@ -7,6 +7,8 @@
 
 /* Whether ranges of outputs are written too. */
 bool qs_plan_observes(const struct qs_plan *plan);
+/* Which activations it rounds: want[n_var] of these becomes true. */
+void qs_plan_rounds(const struct qs_model *m, const struct qs_decisions *d, bool *want);
 /* Which variables a plan of method static wants the ranges of: want[n_var]. */
 void qs_plan_wants(const struct qs_model *m, const struct qs_plan *plan,
                    const struct qs_decisions *d, bool *want);

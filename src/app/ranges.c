@@ -55,6 +55,53 @@ choose_all(const struct qs_opened *o, const struct qs_plan *plan, const struct q
     free(layer);
 }
 
+/* How many members the largest group has and which is the first of them. */
+static int
+largest_group(const struct qs_same_scale *s, int32_t *first)
+{
+    *first = -1;
+    for (int v = 0; v < s->n_var; v++)
+        if (s->group[v] == v && (*first < 0 || s->size[v] > s->size[*first]))
+            *first = v;
+    return *first < 0 ? 0 : s->size[*first];
+}
+
+static void
+say_shared(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_ranges *r, int n_changed)
+{
+    int32_t first;
+    const int most = largest_group(&r->same, &first);
+    if (most == 0) {
+        qs_note(cx, "%s", _("thresholds shared: none, no rounded activations are joined"));
+        return;
+    }
+    qs_note(
+        cx,
+        _("thresholds shared: groups %d, activations %d, changed %d (largest: '%s' and %d more at "
+          "%.5g)"),
+        r->same.n_group, r->same.n_member, n_changed, o->model->var[first].name, most - 1,
+        r->threshold[first]);
+}
+
+/* One threshold for activations that are joined. */
+static void
+share(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
+      const struct qs_decisions *d, struct qs_ranges *out)
+{
+    const size_t n = (size_t)o->model->n_var + 1;
+    if (plan->same_scale == QS_SAME_SCALE_NONE)
+        return;
+    bool *rounded = qs_xcalloc(n, sizeof(*rounded)), *by_hand = qs_xcalloc(n, sizeof(*by_hand));
+    qs_plan_rounds(o->model, d, rounded);
+    for (int i = 0; i < out->seen.n; i++)
+        by_hand[out->seen.var[i]] = out->algo[i] < 0;
+    out->from = qs_xcalloc(n, sizeof(*out->from));
+    qs_same_scale_find(o->model, o->edges, rounded, &out->same);
+    say_shared(cx, o, out, qs_same_scale_apply(&out->same, by_hand, out->threshold, out->from));
+    free(rounded);
+    free(by_hand);
+}
+
 static void
 start(const struct qs_opened *o, double value, struct qs_ranges *out)
 {
@@ -91,8 +138,10 @@ qs_ranges_find(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pla
     start(o, NAN, out);
     qs_plan_wants(o->model, plan, d, want);
     const enum qs_err err = qs_app_calibrate(cx, o, &opt, &out->seen);
-    if (!err)
+    if (!err) {
         choose_all(o, plan, d, out);
+        share(cx, o, plan, d, out);
+    }
     free(want);
     return err;
 }
@@ -103,6 +152,17 @@ qs_ranges_pretend(const struct qs_opened *o, struct qs_ranges *out)
     start(o, 1, out);
 }
 
+/* "kl", "threshold"; of a threshold from another activation "kl, group of 3". malloc */
+static char *
+how_text(const struct qs_ranges *r, int32_t var)
+{
+    const int32_t from = r->from ? r->from[var] : var;
+    const int algo = r->algo[qs_calibrated_of(&r->seen, from) - r->seen.seen];
+    const char *name = algo < 0 ? "threshold" : qs_algo_names[algo];
+    return from == var ? qs_xstrdup(name)
+                       : qs_xasprintf("%s, group of %d", name, r->same.size[r->same.group[var]]);
+}
+
 void
 qs_ranges_record(const struct qs_ranges *r, const struct qs_opened *o, int bits, struct qs_run *run)
 {
@@ -111,11 +171,12 @@ qs_ranges_record(const struct qs_ranges *r, const struct qs_opened *o, int bits,
     qs_calibrated_rows(&r->seen, o, r->algo, run);
     for (int i = 0; i < r->seen.n; i++) {
         struct qs_run_activation *row = &run->activation[i];
-        if (r->algo[i] >= 0)
+        const int32_t var = r->seen.var[i];
+        if (r->algo[i] >= 0 && (!r->from || r->from[var] == var))
             continue;
         free(row->algo);
-        row->algo = qs_xstrdup("threshold");
-        row->threshold = r->threshold[r->seen.var[i]];
+        row->algo = how_text(r, var);
+        row->threshold = r->threshold[var];
         row->sqnr_db = qs_observed_sqnr(&r->seen.seen[i], bits, row->threshold);
     }
 }
@@ -125,6 +186,8 @@ qs_ranges_release(struct qs_ranges *r)
 {
     free(r->threshold);
     free(r->algo);
+    free(r->from);
+    qs_same_scale_release(&r->same);
     qs_calibrated_release(&r->seen);
     *r = (struct qs_ranges){0};
 }

@@ -5,11 +5,15 @@
 #define QS_APP_RANGES_H
 
 #include "app/app.h"
+#include "passes/same_scale.h"
 
 struct qs_ranges {
     double *threshold; /* [n_var] NaN: nothing was chosen or seen */
     struct qs_calibrated seen;
     int *algo; /* [seen.n] that was taken; -1: a threshold by hand */
+    /* what plan->same_scale did; NULL without it */
+    int32_t *from; /* [n_var] whose threshold each has */
+    struct qs_same_scale same;
 };
 
 /* Calibrates with the data that the plan names and chooses. */

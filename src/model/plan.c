@@ -17,6 +17,7 @@ static const char *const methods[] = {"dynamic", "weight-only", "static", NULL};
 static const char *const weight_types[] = {"channel_wise_abs_max", "abs_max", NULL};
 static const char *const targets[] = {"any", "paddle", "lite-arm", "lite-x86", NULL};
 static const char *const compats[] = {"none", "paddle", NULL};
+static const char *const same_scales[] = {"none", "auto", NULL};
 static const char *const roundings[] = {"auto", "nearest", "greedy", "adaround", NULL};
 static const char *const clips[] = {"none", "mse", NULL};
 static const char *const optimizes[] = {"none", "latency", NULL};
@@ -48,6 +49,9 @@ const struct qs_opt qs_plan_opts[] = {
         "min_max, percentile or auto: for each the one with the least error")},
     {"hist-percent", 0, QS_OPT_FLOAT, AT(hist_percent), 0.5, 1, NULL, "0.9999", "P",
      N_("with algo hist and percentile, the share of values that lie in the range")},
+    {"same-scale", 0, QS_OPT_CHOICE, AT(same_scale), 0, 0, same_scales, "none", "WHICH",
+     N_("auto: activations that concat or elementwise_add join, or that operators only move, get "
+        "one threshold")},
     {"compat", 0, QS_OPT_CHOICE, AT(compat), 0, 0, compats, "none", "WHOM",
      N_("paddle: ranges and files exactly as PaddleSlim makes them")},
     {"fold-bn", 0, QS_OPT_FLAG, AT(fold_bn), 0, 0, NULL, "no", NULL,
@@ -134,6 +138,7 @@ static const struct {
     {"activation-bits", STATIC},
     {"algo", STATIC},
     {"hist-percent", STATIC},
+    {"same-scale", STATIC},
     {"compat", STATIC},
     {"fold-bn", STATIC},
     {"equalize", STATIC},

@@ -18,6 +18,7 @@
 
 enum qs_method { QS_METHOD_DYNAMIC, QS_METHOD_WEIGHT_ONLY, QS_METHOD_STATIC };
 enum qs_compat { QS_COMPAT_NONE, QS_COMPAT_PADDLE };
+enum qs_same_scale_choice { QS_SAME_SCALE_NONE, QS_SAME_SCALE_AUTO };
 enum qs_written { QS_FORMAT_AUTO, QS_FORMAT_QDQ, QS_FORMAT_FAKEQUANT, QS_FORMAT_DYNAMIC };
 enum qs_optimize { QS_OPTIMIZE_NONE, QS_OPTIMIZE_LATENCY };
 enum qs_weight_type { QS_CHANNEL_WISE_ABS_MAX, QS_ABS_MAX };
@@ -37,6 +38,7 @@ struct qs_plan {
     int activation_bits; /* 2..16 */
     int algo;            /* enum qs_algo: how thresholds of activations are found */
     double hist_percent; /* of algo hist and percentile */
+    int same_scale;      /* enum qs_same_scale_choice: activations that get one threshold */
     int compat;          /* enum qs_compat: thresholds and files as PaddleSlim makes them */
     int format;          /* enum qs_written */
     int optimize;        /* enum qs_optimize: what may stay in float */

@@ -65,4 +65,25 @@ ok "the same plan from the store's text" "$qslim" quantize "$digits" --dry-run -
     --save-plan "$tmp/plan"
 like "names its keys" "$(cat "$tmp/plan")" "*method = static*algo = auto*hist-percent = 0.9999*format = auto*"
 ok "and is read" "$qslim" quantize "$digits" -o "$tmp/planned" --plan "$tmp/plan"
+
+# Of the sample only what a reshape reads and makes is joined; a threshold by hand is for both.
+joined="--op-types conv2d,matmul_v2,flatten_contiguous_range --layer linear_0*=threshold:3.5"
+refuses 2 "*--same-scale does not go with method dynamic*" "shared thresholds without activations" "$qslim" quantize \
+    "$digits" -o "$tmp/no" --same-scale auto
+for same in none auto; do
+    # shellcheck disable=SC2086
+    ok "same scale $same" "$qslim" quantize "$digits" -o "$tmp/same-$same" --method static --data "$data" $joined \
+        --same-scale $same --json
+    cp "$tmp/out" "$tmp/$same.json"
+    grep -c 'thresholds shared' "$tmp/err" >"$tmp/said-$same"
+    "$qslim" layers "$tmp/same-$same" --activations >"$tmp/acts-$same"
+done
+is "one note, with auto only" "$(cat "$tmp/said-none" "$tmp/said-auto" | tr '\n' ' ')" "0 1 "
+like "it counts them" "$(cat "$tmp/err")" "*groups 1, activations 2, changed 1 (largest: 'flatten_0.tmp_0' and 1 more at 3.5)*"
+is "without it one has 3.5" "$(grep -c ' 3\.5 ' "$tmp/acts-none")" 1
+is "with it both" "$(grep -c ' 3\.5 ' "$tmp/acts-auto")" 2
+is "the run has no reason without" "$(grep -c 'group of' "$tmp/none.json")" 0
+is "and one with" "$(grep -c '"algo": "threshold, group of 2"' "$tmp/auto.json")" 1
+ok "a rerun shares too" "$qslim" rerun "$(sed -n 's/^ *"run_id": \([0-9]*\).*/\1/p' "$tmp/auto.json")" -o "$tmp/same-again" --json
+is "to the byte" "$(value same)" true
 done_testing
