@@ -12,6 +12,7 @@
 #define IN_LIST UI_IN_LIST
 #define IN_ALL UI_IN_ALL
 #define IN_DRAWN UI_IN_DRAWN
+#define IN_COMMANDS UI_IN_COMMANDS
 
 const struct ui_action_row ui_actions[UI_N_ACTIONS] = {
 #define ACTION(id, name, keys, where, arg, hint, help) {name, keys, where, arg, hint, help},
@@ -170,7 +171,7 @@ const char *
 ui_action_complete(const char *prefix, unsigned where, int i)
 {
     for (int a = 0; a < UI_N_ACTIONS; a++)
-        if ((ui_actions[a].where & (where | UI_IN_ALL)) &&
+        if ((ui_actions[a].where & (where | UI_IN_ALL | UI_IN_COMMANDS)) &&
             strncmp(ui_actions[a].name, prefix, strlen(prefix)) == 0 && i-- == 0)
             return ui_actions[a].name;
     return NULL;
@@ -182,7 +183,7 @@ ui_action_find(const char *name, unsigned where)
     enum ui_action found = UI_ACT_NONE;
     int n = 0;
     for (int a = 0; a < UI_N_ACTIONS; a++) {
-        if (!(ui_actions[a].where & (where | UI_IN_ALL)))
+        if (!(ui_actions[a].where & (where | UI_IN_ALL | UI_IN_COMMANDS)))
             continue;
         if (strcmp(ui_actions[a].name, name) == 0)
             return (enum ui_action)a;

@@ -35,6 +35,7 @@ enum {
     UI_IN_LIST = 1 << UI_N_VIEWS,
     UI_IN_ALL = 1 << (UI_N_VIEWS + 1),
     UI_IN_DRAWN = 1 << (UI_N_VIEWS + 2),
+    UI_IN_COMMANDS = 1 << (UI_N_VIEWS + 3), /* by name, everywhere; its keys stay with the views */
 };
 
 struct ui_action_row {

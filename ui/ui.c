@@ -335,6 +335,12 @@ act_scan(struct ui *ui, const char *arg)
 }
 
 static void
+act_resume_scan(struct ui *ui, const char *arg)
+{
+    in_sensitivity(ui, UI_ACT_RESUME_SCAN, arg);
+}
+
+static void
 act_propose(struct ui *ui, const char *arg)
 {
     in_sensitivity(ui, UI_ACT_PROPOSE, arg);
@@ -374,21 +380,14 @@ static const struct {
     enum ui_action act;
     void (*run)(struct ui *ui, const char *arg);
 } global[] = {
-    {UI_ACT_BACK, act_back},
-    {UI_ACT_NEXT_PANE, act_next_pane},
-    {UI_ACT_PREV_PANE, act_prev_pane},
-    {UI_ACT_COMMAND, act_command},
-    {UI_ACT_OPEN, act_open},
-    {UI_ACT_EVAL, act_eval},
-    {UI_ACT_CALIBRATE, act_calibrate},
-    {UI_ACT_SET, act_set},
-    {UI_ACT_THEME, act_theme},
-    {UI_ACT_SAVE_SCREEN, act_save_screen},
-    {UI_ACT_WAIT, act_wait},
-    {UI_ACT_REDRAW, act_redraw},
-    {UI_ACT_SCAN, act_scan},
-    {UI_ACT_PROPOSE, act_propose},
-    {UI_ACT_SUSPEND, act_suspend},
+    {UI_ACT_BACK, act_back},           {UI_ACT_NEXT_PANE, act_next_pane},
+    {UI_ACT_PREV_PANE, act_prev_pane}, {UI_ACT_COMMAND, act_command},
+    {UI_ACT_OPEN, act_open},           {UI_ACT_EVAL, act_eval},
+    {UI_ACT_CALIBRATE, act_calibrate}, {UI_ACT_SET, act_set},
+    {UI_ACT_THEME, act_theme},         {UI_ACT_SAVE_SCREEN, act_save_screen},
+    {UI_ACT_WAIT, act_wait},           {UI_ACT_REDRAW, act_redraw},
+    {UI_ACT_SCAN, act_scan},           {UI_ACT_RESUME_SCAN, act_resume_scan},
+    {UI_ACT_PROPOSE, act_propose},     {UI_ACT_SUSPEND, act_suspend},
     {UI_ACT_QUIT, act_quit},
 };
 
@@ -404,7 +403,7 @@ act_global(struct ui *ui, enum ui_action act, const char *arg)
             global[i].run(ui, arg);
             return true;
         }
-    return false;
+    return ui_plan_act(ui, act, arg);
 }
 
 static void
@@ -495,6 +494,25 @@ ui_act(struct ui *ui, enum ui_action act, const char *arg)
     return act_global(ui, act, arg);
 }
 
+/* The name may be one of other views. */
+static void
+say_no_command(struct ui *ui, const char *name)
+{
+    const unsigned views = (1U << UI_N_VIEWS) - 1;
+    const enum ui_action act = ui_action_find(name, views | UI_IN_LIST | UI_IN_DRAWN);
+    struct qs_str where;
+    if (act == UI_ACT_NONE || !(ui_actions[act].where & views)) {
+        ui_say(ui, UI_BAD, _("no command '%s' here; Tab completes, ? lists them"), name);
+        return;
+    }
+    qs_str_init(&where);
+    for (int v = 0; v < UI_N_VIEWS; v++)
+        if (ui_actions[act].where & 1U << v)
+            qs_str_printf(&where, "%s%s", where.n ? ", " : "", _(ui_views[v].title));
+    ui_say(ui, UI_BAD, _("command '%s' is for: %s"), ui_actions[act].name, where.s);
+    qs_str_release(&where);
+}
+
 void
 ui_command(struct ui *ui, const char *line)
 {
@@ -508,7 +526,7 @@ ui_command(struct ui *ui, const char *line)
         at = (int)strlen(line);
     const enum ui_action act = ui_action_find(name, ui_where(ui));
     if (act == UI_ACT_NONE) {
-        ui_say(ui, UI_BAD, _("no command '%s' here; Tab completes, ? lists them"), name);
+        say_no_command(ui, name);
         return;
     }
     const char *arg = line + at;

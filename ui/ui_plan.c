@@ -102,7 +102,9 @@ ui_rule_layers(struct ui *ui, const int *layer, int n, const char *what)
     }
     free(pattern);
     ui_plan_changed(ui);
-    if (take_back)
+    if (!take_back && ui->model->why[0])
+        ui_say(ui, UI_BAD, _("%s; u undoes"), ui->model->why);
+    else if (take_back)
         ui_say(ui, UI_DIM, _("rules of %d layers taken back"), n);
     else
         ui_say(ui, UI_DIM, _("rule '%s' for %d layers"), what, n);

@@ -22,7 +22,7 @@ struct fact {
 struct layer_row {
     const char *weight;
     int at[MOST_RUNS]; /* index into the layers of each run, -1: not there */
-    double moved;      /* largest difference of SQNR to the first run; NaN: none */
+    double moved;      /* largest difference of SQNR to the first run with layers; NaN: none */
     bool differs;      /* in what was done */
 };
 
@@ -246,7 +246,7 @@ text_moved(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const double moved = ((struct state *)arg)->layer[row].moved;
     (void)c;
-    if (!isnan(moved) && moved != 0)
+    if (fabs(moved) >= 0.05) /* what would not be "0.0" */
         qs_str_printf(out, "%+.1f", moved);
 }
 
@@ -289,14 +289,27 @@ compare_order(const void *a, const void *b)
     return x->at[0] >= 0 ? -1 : y->at[0] >= 0 ? 1 : strcmp(x->weight, y->weight);
 }
 
+/* Runs of other kinds have none, and say nothing about them. */
+static int
+first_with_layers(const struct state *st)
+{
+    for (int i = 0; i < st->n_runs; i++)
+        if (run(st, i)->n_layer > 0)
+            return i;
+    return 0;
+}
+
 static void
 compare_runs_at(struct state *st, int row)
 {
     struct layer_row *l = &st->layer[row];
     l->moved = NAN;
-    for (int i = 1; i < st->n_runs; i++) {
-        const struct qs_run_layer *a = layer_of(st, row, 0), *b = layer_of(st, row, i);
-        const double d = sqnr_of(st, row, i) - sqnr_of(st, row, 0);
+    const int first = first_with_layers(st);
+    for (int i = first + 1; i < st->n_runs; i++) {
+        const struct qs_run_layer *a = layer_of(st, row, first), *b = layer_of(st, row, i);
+        const double d = sqnr_of(st, row, i) - sqnr_of(st, row, first);
+        if (run(st, i)->n_layer == 0)
+            continue;
         if (!isnan(d) && (isnan(l->moved) || fabs(d) > fabs(l->moved)))
             l->moved = d;
         if (!a != !b || (a && b && (a->bits != b->bits || strcmp(a->action, b->action) != 0)))

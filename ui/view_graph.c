@@ -661,7 +661,7 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
         return false;
     if (st->drawn && act_drawn(st, action))
         return true;
-    if (action == UI_ACT_SHOW_LAYER && row >= 0) {
+    if ((action == UI_ACT_SHOW_LAYER || action == UI_ACT_VIEW_LAYER) && row >= 0) {
         ui_go(ui, UI_VIEW_LAYER);
         ui_show_op(ui, row, ui->model->op[row].layer);
     } else if (action == UI_ACT_SKIP && arg && *arg) {

@@ -234,32 +234,6 @@ qs_sense_restore(struct qs_ctx *cx, struct scan *s, const uint8_t *data, size_t 
     return QS_OK;
 }
 
-/* ---- all samples ---- */
-
-static void
-tell(const struct scan *s)
-{
-    if (!s->partial)
-        return;
-    struct qs_run run = {0};
-    qs_sense_rows(s, &run);
-    s->partial(s->partial_arg, run.sensitivity, run.n_sensitivity,
-               s->at.task * s->data->n + s->at.sample, s->tasks * s->data->n);
-    qs_run_release(&run);
-}
-
-void
-qs_sense_commit(struct qs_ctx *cx, struct scan *s, double *const *add, int n, int64_t last)
-{
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < s->n_sum; k++)
-            s->sum[k] += add[i][k];
-    s->at.sample = last + 1;
-    tell(s);
-    if (seconds_now() - s->saved >= 1)
-        qs_sense_checkpoint(cx, s);
-}
-
 /* ---- rows ---- */
 
 static double
@@ -402,6 +376,56 @@ qs_sense_total_drop(const struct scan *s)
 {
     return drop_of(s, value_of(s, qs_sense_base(s, s->sum)),
                    value_of(s, qs_sense_all(s, s->sum, 0)));
+}
+
+/* ---- all samples ---- */
+
+static void
+tell_metric(struct qs_ctx *cx, const char *name, double value)
+{
+    if (!isnan(value))
+        qs_report_metric(cx, name, value);
+}
+
+/* What the metric is so far: as the model is, with all layers quantized, and what the worst layer
+ * alone takes from it. */
+static void
+tell_metrics(struct qs_ctx *cx, const struct scan *s, const struct qs_run *run)
+{
+    const double *base = qs_sense_base(s, s->sum);
+    const double *all = qs_sense_all(s, s->sum, main_variant(s));
+    double largest = NAN;
+    for (int i = 0; i < run->n_sensitivity; i++)
+        largest = fmax(largest, run->sensitivity[i].drop);
+    if (base[2] > 0) {
+        tell_metric(cx, "baseline", value_of(s, base));
+        tell_metric(cx, "quantized", value_of(s, all));
+    }
+    tell_metric(cx, "largest drop", largest);
+}
+
+static void
+tell(struct qs_ctx *cx, const struct scan *s)
+{
+    struct qs_run run = {0};
+    qs_sense_rows(s, &run);
+    tell_metrics(cx, s, &run);
+    if (s->partial)
+        s->partial(s->partial_arg, run.sensitivity, run.n_sensitivity,
+                   s->at.task * s->data->n + s->at.sample, s->tasks * s->data->n);
+    qs_run_release(&run);
+}
+
+void
+qs_sense_commit(struct qs_ctx *cx, struct scan *s, double *const *add, int n, int64_t last)
+{
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < s->n_sum; k++)
+            s->sum[k] += add[i][k];
+    s->at.sample = last + 1;
+    tell(cx, s);
+    if (seconds_now() - s->saved >= 1)
+        qs_sense_checkpoint(cx, s);
 }
 
 /* ---- ranking ---- */
