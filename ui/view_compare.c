@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compare: runs side by side: what differs in plan and totals, then layer by layer. One run alone
- * shows what it was. */
+/* Compare: runs side by side: what differs in plan and totals, then layer by layer, then the
+ * activations that were calibrated. One run alone shows what it was. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +8,11 @@
 
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "ui/compare_seen.h"
 #include "ui/text.h"
 #include "ui/ui.h"
 
-enum { MOST_RUNS = 8, PANE_FACTS = 0, PANE_LAYERS = 1, N_PANES = 2 };
+enum { MOST_RUNS = UI_COMPARE_MOST, PANE_FACTS = 0, PANE_LAYERS = 1, PANE_SEEN = 2, N_PANES = 3 };
 
 struct fact {
     char *name;
@@ -29,6 +30,7 @@ struct layer_row {
 struct state {
     struct ui *ui;
     struct ui_table facts, layers;
+    struct ui_compare_seen seen;
     struct fact *fact;
     int n_facts;
     struct layer_row *layer;
@@ -411,6 +413,20 @@ clear(struct state *st)
     st->n_facts = st->n_layers = 0;
     ui_table_release(&st->facts);
     ui_table_release(&st->layers);
+    ui_compare_seen_release(&st->seen);
+}
+
+static struct ui_table *
+pane_table(struct state *st, int pane)
+{
+    return pane == PANE_FACTS ? &st->facts : pane == PANE_LAYERS ? &st->layers : &st->seen.table;
+}
+
+/* Runs that have no layers, or no activations, need no place for them. */
+static bool
+has_pane(const struct state *st, int pane)
+{
+    return pane == PANE_FACTS || (pane == PANE_LAYERS ? st->n_layers > 0 : st->seen.n > 0);
 }
 
 static void
@@ -423,6 +439,12 @@ build(struct state *st)
     build_layers(st);
     ui_table_set_rows(&st->facts, st->n_facts);
     ui_table_set_rows(&st->layers, st->n_layers);
+    const char *title[MOST_RUNS];
+    for (int i = 0; i < st->n_runs; i++)
+        title[i] = st->title[i];
+    ui_compare_seen_init(&st->seen, st->ui->compare, st->n_runs, title);
+    if (!has_pane(st, st->pane))
+        st->pane = PANE_FACTS;
     if (st->ui->n_compare > MOST_RUNS)
         ui_say(st->ui, UI_CAUTION, _("only the first %d runs are shown"), MOST_RUNS);
 }
@@ -452,29 +474,91 @@ update(struct ui *ui, void *state, enum ui_event ev)
         build(state);
 }
 
+/* A pane below others, with a line above it that names it. */
+static void
+draw_lower(struct state *st, struct ui_screen *s, struct ui_rect r, int pane, bool shares)
+{
+    const bool hides = has_pane(st, PANE_SEEN) && !shares;
+    ui_put_rule(s, r.y, r.x, r.w,
+                pane == PANE_SEEN ? _("activations")
+                : hides           ? _("layer by layer; Tab: activations")
+                                  : _("layer by layer"),
+                st->pane == pane);
+    st->area[pane] = (struct ui_rect){r.y + 1, r.x, r.h - 1, r.w};
+    ui_table_draw(pane_table(st, pane), s, st->area[pane], st->pane == pane);
+}
+
 static void
 draw(struct ui *ui, void *state, struct ui_rect r)
 {
-    enum { LOW = 9 };
+    enum { LOW = 9, THREE = 30 };
     struct state *st = state;
-    struct ui_table *const t[] = {&st->facts, &st->layers};
     memset(st->area, 0, sizeof(st->area));
     if (st->n_runs == 0) {
         ui_put(ui->screen, r.y + r.h / 3, r.x + 2, r.w - 2, UI_DIM,
                _("no runs chosen; mark them in Runs (6) and press c"));
         return;
     }
-    if (r.h < LOW) {
+    const bool layers = has_pane(st, PANE_LAYERS), seen = has_pane(st, PANE_SEEN);
+    if (r.h < LOW || (!layers && !seen)) {
         st->area[st->pane] = r;
-        ui_table_draw(t[st->pane], ui->screen, r, true);
+        ui_table_draw(pane_table(st, st->pane), ui->screen, r, true);
         return;
     }
-    const int upper = st->n_facts + 1 < r.h / 2 ? st->n_facts + 1 : r.h / 2;
-    st->area[0] = (struct ui_rect){r.y, r.x, upper, r.w};
-    st->area[1] = (struct ui_rect){r.y + upper + 1, r.x, r.h - upper - 1, r.w};
-    ui_table_draw(t[0], ui->screen, st->area[0], st->pane == 0);
-    ui_put_rule(ui->screen, r.y + upper, r.x, r.w, _("layer by layer"), st->pane == 1);
-    ui_table_draw(t[1], ui->screen, st->area[1], st->pane == 1);
+    const bool three = layers && seen && r.h >= THREE;
+    const int most = three ? r.h / 3 : r.h / 2;
+    const int upper = st->n_facts + 1 < most ? st->n_facts + 1 : most;
+    struct ui_rect below = {r.y + upper, r.x, r.h - upper, r.w};
+    st->area[PANE_FACTS] = (struct ui_rect){r.y, r.x, upper, r.w};
+    ui_table_draw(&st->facts, ui->screen, st->area[PANE_FACTS], st->pane == PANE_FACTS);
+    if (three) {
+        below.h /= 2;
+        draw_lower(st, ui->screen, below, PANE_LAYERS, true);
+        below.y += below.h;
+        below.h = r.y + r.h - below.y;
+    }
+    draw_lower(st, ui->screen, below,
+               three || !layers || st->pane == PANE_SEEN ? PANE_SEEN : PANE_LAYERS, three);
+}
+
+static bool
+reads(const struct qs_node *node, int32_t var)
+{
+    for (int k = 0; k < node->n_in; k++)
+        for (int i = 0; i < node->in[k].n; i++)
+            if (node->in[k].var[i] == var)
+                return true;
+    return false;
+}
+
+/* The first operator that reads a variable, one with a weight before others; -1: none. */
+static int
+reader_of(const struct ui_model *m, const char *name)
+{
+    const int32_t var = qs_model_find_var(m->opened->model, 0, name);
+    int op = -1;
+    for (int i = 0; var >= 0 && i < m->n_ops; i++)
+        if ((op < 0 || (m->op[op].layer < 0 && m->op[i].layer >= 0)) &&
+            reads(ui_model_node(m, i), var))
+            op = i;
+    return op;
+}
+
+static void
+show_seen(struct state *st)
+{
+    struct ui *ui = st->ui;
+    const int row = ui_table_row(&st->seen.table);
+    if (row < 0)
+        return;
+    const int op = ui->model ? reader_of(ui->model, st->seen.row[row].var) : -1;
+    if (op < 0) {
+        ui_say(ui, UI_CAUTION, _("no operator of the open model reads '%s'"),
+               st->seen.row[row].var);
+        return;
+    }
+    ui_go(ui, UI_VIEW_LAYER);
+    ui_show_op(ui, op, ui->model->op[op].layer);
 }
 
 static void
@@ -507,6 +591,14 @@ ui_compare_chosen(struct ui *ui, const struct ui_table *t, bool need_two)
     free(id);
 }
 
+static void
+next_pane(struct state *st, int step)
+{
+    do
+        st->pane = (st->pane + step) % N_PANES;
+    while (!has_pane(st, st->pane));
+}
+
 static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
@@ -514,9 +606,11 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     (void)ui;
     (void)arg;
     if (action == UI_ACT_NEXT_PANE || action == UI_ACT_PREV_PANE)
-        st->pane = !st->pane;
+        next_pane(st, action == UI_ACT_NEXT_PANE ? 1 : N_PANES - 1);
     else if (action == UI_ACT_SHOW_LAYER && st->pane == PANE_LAYERS)
         show_layer(st);
+    else if (action == UI_ACT_SHOW_LAYER && st->pane == PANE_SEEN)
+        show_seen(st);
     else
         return false;
     return true;
@@ -526,17 +620,16 @@ static struct ui_table *
 table(void *state)
 {
     struct state *st = state;
-    return st->pane == PANE_FACTS ? &st->facts : &st->layers;
+    return pane_table(st, st->pane);
 }
 
 static bool
 mouse(struct ui *ui, void *state, const struct ui_key *key)
 {
     struct state *st = state;
-    struct ui_table *const t[] = {&st->facts, &st->layers};
     for (int p = 0; p < N_PANES; p++) {
         bool enter = false;
-        if (st->area[p].w == 0 || !ui_table_mouse(t[p], key, &enter))
+        if (st->area[p].w == 0 || !ui_table_mouse(pane_table(st, p), key, &enter))
             continue;
         st->pane = p;
         if (enter)
