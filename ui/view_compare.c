@@ -154,6 +154,20 @@ find_differences(struct state *st)
         }
 }
 
+/* What differs comes first, what runs agree on after it. */
+static void
+put_differences_first(struct state *st)
+{
+    struct fact *sorted = qs_xcalloc((size_t)st->n_facts + 1, sizeof(*sorted));
+    int n = 0;
+    for (int same = 0; same < 2; same++)
+        for (int f = 0; f < st->n_facts; f++)
+            if (st->fact[f].differs == !same)
+                sorted[n++] = st->fact[f];
+    free(st->fact);
+    st->fact = sorted;
+}
+
 static const char *
 path_of(const char *path)
 {
@@ -177,6 +191,7 @@ build_facts(struct state *st)
             set_fact(st, _("message"), i, run(st, i)->message);
     }
     find_differences(st);
+    put_differences_first(st);
     /* what always differs says nothing */
     for (int i = 0; i < st->n_runs; i++) {
         char seconds[32];

@@ -410,8 +410,11 @@ draw_panes(struct state *st, struct ui_screen *s, struct ui_rect r)
         draw_pane(st, PANE_RULES, s, (struct ui_rect){r.y, r.x + b, r.h, r.w - b});
         return;
     }
+    enum { MOST_RULES = 3 };
+    const int n_rules = st->rules.n_shown < MOST_RULES ? st->rules.n_shown : MOST_RULES;
     const int left = r.w * 5 / 9, rows = st->form.table.n_shown + 1;
-    const int upper = rows < r.h - 3 ? rows : r.h - 3;
+    const int most = r.h - 2 - n_rules; /* a blank line and the title above the rules */
+    const int upper = rows < most ? rows : most;
     draw_pane(st, PANE_CHOICES, s, (struct ui_rect){r.y, r.x, upper, left});
     draw_pane(st, PANE_RULES, s, (struct ui_rect){r.y + upper + 1, r.x, r.h - upper - 1, left});
     draw_pane(st, PANE_TYPES, s, (struct ui_rect){r.y, r.x + left + 1, r.h, r.w - left - 1});
@@ -503,7 +506,8 @@ status(struct ui *ui, void *state, struct qs_str *out)
     const struct state *st = state;
     const int row = ui_table_row(&st->form.table);
     if (st->pane == PANE_CHOICES && row >= 0)
-        qs_str_printf(out, "%s: %s;", st->form.opt[row]->name, _(st->form.opt[row]->help));
+        qs_str_printf(out, "%d/%d %s: %s;", st->form.table.cursor + 1, st->form.table.n_shown,
+                      st->form.opt[row]->name, _(st->form.opt[row]->help));
     else
         qs_str_printf(out, _("%s;"), _(name[st->pane]));
     if (ui->plan.n_undo + ui->plan.n_redo > 0)
