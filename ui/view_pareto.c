@@ -280,10 +280,10 @@ draw_detail(const struct state *st, struct ui_screen *s, struct ui_rect r)
 static void
 draw_none(const struct ui *ui, struct ui_rect r)
 {
-    const struct ui_rect in = {r.y + r.h / 3, r.x + 2, r.h, r.w - 4};
-    int rows = ui_put_wrapped(ui->screen, in, UI_DIM,
-                              ui->pareto_read ? ui->pareto_note : _("reading the runs ..."));
-    if (ui->pareto_read)
+    const struct ui_rect in = {r.y + r.h / 3, r.x + 2, r.h - r.h / 3, r.w - 4};
+    const int rows = ui_put_wrapped(ui->screen, in, UI_DIM,
+                                    ui->pareto_read ? ui->pareto_note : _("reading the runs ..."));
+    if (ui->pareto_read && rows < in.h)
         ui_put(ui->screen, in.y + rows, in.x, in.w, UI_DIM,
                _(":eval DATA measures the open model; x and y choose other quantities"));
 }
