@@ -19,7 +19,6 @@ const char *const qs_algo_names[] = {
     "auto", NULL};
 
 enum {
-    CLIPPED_COUNTS = 64,
     BINS = QS_CALIB_BINS,
     EXPONENT_LEAST = -100, /* smaller values share bin 0 */
     PART = 1 << 19,        /* elements that are worth a thread */
@@ -408,7 +407,7 @@ set_thresholds(const struct qs_observer *o, const struct qs_density *d, struct q
 static double
 cost_of(const struct qs_density *d, const struct qs_rounded *r, double threshold)
 {
-    return r->err + (CLIPPED_COUNTS - 1) * qs_density_clipped(d, threshold);
+    return r->err + (QS_CLIPPED_COUNTS - 1) * qs_density_clipped(d, threshold);
 }
 
 /* What every threshold would do, and which is best. */

@@ -62,12 +62,15 @@ bool qs_observer_again(struct qs_observer *o);
 int64_t qs_observer_bad(const struct qs_observer *o);          /* samples left out so far */
 int64_t qs_observer_bytes(const struct qs_calib_options *opt); /* memory one takes, at most */
 
+/* How much the square of what is clipped counts against that of what is rounded, for `best`. */
+enum { QS_CLIPPED_COUNTS = 64 };
+
 struct qs_observed {
     double min, max; /* 0 when n_values is 0 */
     int64_t n_samples, n_bad, n_values, n_zero;
     double threshold[QS_N_ALGO]; /* T, not T / R; NaN: nothing was seen, or not asked for */
     double sqnr_db[QS_N_ALGO];   /* of the values seen when rounded with that T; +inf: exact */
-    int best;                    /* enum qs_algo: least error; what `auto` takes */
+    int best;                    /* enum qs_algo: least cost; what `auto` takes */
     int n_bin;
     double width;            /* of a bin of |x|, from 0 */
     const int64_t *count;    /* [n_bin] of |x|, zeros among them; of the observer */
