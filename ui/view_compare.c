@@ -112,7 +112,7 @@ add_numbers(struct state *st, int i)
     for (int k = 0; k < r->n_layer; k++)
         n_quantized += r->layer[k].bits > 0;
     qs_str_clear(&s);
-    qs_str_printf(&s, _("%d of %d"), n_quantized, r->n_layer);
+    qs_str_printf(&s, "%d/%d", n_quantized, r->n_layer);
     set_fact(st, _("layers"), i, s.s);
     for (int k = 0; k < r->n_metric; k++) {
         qs_str_clear(&s);
