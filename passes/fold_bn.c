@@ -159,7 +159,7 @@ qs_fold_bn(struct qs_ctx *cx, struct qs_model *m, int *n)
     qs_block_remove(m, 0, gone);
     qs_edges_free(f.edges);
     qs_model_index(m);
-    qs_model_forget_unused(m);
+    qs_model_forget_unused(m, NULL);
     free(gone);
     return err;
 }

@@ -872,32 +872,6 @@ check_readers(const struct apart *a)
     return err;
 }
 
-/* Takes what only the operators that went used off the list of the block. */
-static void
-forget_variables(struct apart *a)
-{
-    int *used = qs_xcalloc((size_t)a->m->n_var + 1, sizeof(*used));
-    struct qs_block *b = &a->m->block[0];
-    for (int i = 0; i < a->m->n_block; i++)
-        for (int k = 0; k < a->m->block[i].n_node; k++) {
-            const struct qs_node *node = &a->m->block[i].node[k];
-            count(node->in, node->n_in, used);
-            count(node->out, node->n_out, used);
-        }
-    int32_t *list = qs_arena_alloc(&a->m->arena, (size_t)(b->n_var + 1) * sizeof(*list));
-    int n = 0;
-    for (int i = 0; i < b->n_var; i++) {
-        const int32_t v = b->var[i];
-        if (a->touched[v] && used[v] == 0)
-            a->m->var[v].declared = false;
-        else
-            list[n++] = v;
-    }
-    b->var = list;
-    b->n_var = n;
-    free(used);
-}
-
 static bool
 has_operators(const struct qs_model *m)
 {
@@ -920,7 +894,7 @@ walk(struct apart *a)
         return err;
     a->m->block[0].node = a->node;
     a->m->block[0].n_node = a->n_node;
-    forget_variables(a);
+    qs_model_forget_unused(a->m, a->touched);
     return QS_OK;
 }
 

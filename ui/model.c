@@ -45,16 +45,16 @@ block_to_list(const struct ui_model *m, const struct qs_node *node)
     return b >= 0 && b < model->n_block && !m->op_of[b] ? (int)b : -1;
 }
 
-/* A block with those that its operators run; `todo` has room for all blocks. */
+/* A block with those that its operators run; `stack` has room for all blocks. */
 static void
-list_block(struct ui_model *m, int block, struct qs_ref *todo)
+list_block(struct ui_model *m, int block, struct qs_ref *stack)
 {
     const struct qs_model *model = m->opened->model;
     int n = 0;
-    todo[n++] = (struct qs_ref){block, 0};
+    stack[n++] = (struct qs_ref){block, 0};
     m->op_of[block] = qs_xcalloc((size_t)model->block[block].n_node + 1, sizeof(int));
     while (n > 0) {
-        struct qs_ref *at = &todo[n - 1];
+        struct qs_ref *at = &stack[n - 1];
         if (at->node == model->block[at->block].n_node) {
             n--;
             continue;
@@ -67,7 +67,7 @@ list_block(struct ui_model *m, int block, struct qs_ref *todo)
         const int sub = block_to_list(m, node);
         if (sub < 0)
             continue;
-        todo[n++] = (struct qs_ref){sub, 0};
+        stack[n++] = (struct qs_ref){sub, 0};
         m->op_of[sub] = qs_xcalloc((size_t)model->block[sub].n_node + 1, sizeof(int));
     }
 }
@@ -81,11 +81,11 @@ list_ops(struct ui_model *m)
         n += model->block[b].n_node;
     m->op = qs_xcalloc((size_t)n + 1, sizeof(*m->op));
     m->op_of = qs_xcalloc((size_t)model->n_block + 1, sizeof(*m->op_of));
-    struct qs_ref *todo = qs_xcalloc((size_t)model->n_block + 1, sizeof(*todo));
+    struct qs_ref *stack = qs_xcalloc((size_t)model->n_block + 1, sizeof(*stack));
     for (int b = 0; b < model->n_block; b++)
         if (!m->op_of[b])
-            list_block(m, b, todo);
-    free(todo);
+            list_block(m, b, stack);
+    free(stack);
 }
 
 struct ui_model *

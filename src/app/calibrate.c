@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/app.h"
 #include "app/record.h"
 #include "app/runner.h"
+#include "base/clock.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -28,14 +28,6 @@ struct calibration {
     int first_bad;   /* the first activation in which there was one; -1 */
     int64_t n_first; /* in that */
 };
-
-static double
-seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ---- what is observed ---- */
 
@@ -471,7 +463,7 @@ qs_app_calibrate(struct qs_ctx *cx, const struct qs_opened *o,
                  const struct qs_calibrate_options *opt, struct qs_calibrated *out)
 {
     struct calibration c = {.o = o, .opt = opt, .out = out, .first_bad = -1};
-    const double start = seconds_now();
+    const double start = qs_seconds_now();
     *out = (struct qs_calibrated){.calib = opt->calib, .engine = ""};
     c.batch = opt->batch < 1                         ? 1
               : opt->batch > QS_CALIBRATE_BATCH_MOST ? QS_CALIBRATE_BATCH_MOST
@@ -481,7 +473,7 @@ qs_app_calibrate(struct qs_ctx *cx, const struct qs_opened *o,
         err = run_all(cx, &c);
     if (!err)
         err = finish(cx, &c);
-    out->seconds = seconds_now() - start;
+    out->seconds = qs_seconds_now() - start;
     qs_runner_free(c.runner);
     qs_dataset_close(c.data);
     free(c.at);

@@ -2,11 +2,11 @@
 /* `qslim eval`: a model on labelled data, or beside another model. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/app.h"
 #include "app/crew.h"
 #include "app/record.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/i18n.h"
 #include "base/mem.h"
@@ -23,14 +23,6 @@ struct evaluation {
     struct qs_str predictions;
     double seconds; /* of running models and reading samples */
 };
-
-static double
-seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* --- all samples ------------------------------------------------------------------------------ */
 
@@ -83,7 +75,7 @@ evaluate_sample(struct qs_ctx *cx, struct evaluation *ev, struct qs_sample *s)
 static enum qs_err
 evaluate_all(struct qs_ctx *cx, struct evaluation *ev)
 {
-    const double start = seconds_now();
+    const double start = qs_seconds_now();
     struct qs_sample *s = NULL;
     enum qs_err err;
     while (!(err = qs_dataset_next(cx, ev->data, &s)) && s) {
@@ -94,7 +86,7 @@ evaluate_all(struct qs_ctx *cx, struct evaluation *ev)
     if (!err)
         err = evaluate_pending(cx, ev);
     drop_pending(ev);
-    ev->seconds = seconds_now() - start;
+    ev->seconds = qs_seconds_now() - start;
     return err;
 }
 

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/app.h"
 #include "app/runnable.h"
+#include "base/clock.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -216,23 +216,15 @@ check_output(struct qs_ctx *cx, const struct output *out)
     return err;
 }
 
-static double
-seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static enum qs_err
 run_engine(struct qs_ctx *cx, struct output *out, const struct inputs *in, struct qs_engine *e)
 {
     const struct qs_watch watch = {see_tensor, out};
-    const double start = seconds_now();
+    const double start = qs_seconds_now();
     const enum qs_err err = qs_engine_run(cx, e, in->value, in->n, out->opt->all ? &watch : NULL);
     if (err)
         return err;
-    out->done->seconds = seconds_now() - start;
+    out->done->seconds = qs_seconds_now() - start;
     out->done->engine = qs_engine_kind(e);
     out->done->param_bytes = qs_engine_param_bytes(e);
     out->done->peak_bytes = qs_engine_peak_bytes(e);

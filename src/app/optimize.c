@@ -4,10 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/inputs.h"
 #include "app/ranges.h"
+#include "base/clock.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "data/dataset.h"
@@ -100,14 +100,6 @@ find_layers(struct optimizer *g)
 
 /* ---- measuring ---- */
 
-static double
-seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* in_float NULL: all in floats. */
 static enum qs_err
 start(struct qs_ctx *cx, const struct optimizer *g, const bool *in_float, struct way *w)
@@ -146,9 +138,9 @@ stop(struct way *w)
 static enum qs_err
 run_once(struct qs_ctx *cx, const struct optimizer *g, struct way *w)
 {
-    const double before = seconds_now();
+    const double before = qs_seconds_now();
     const enum qs_err err = qs_engine_run(cx, w->engine, g->in.value, g->in.n, NULL);
-    const double took = seconds_now() - before;
+    const double took = qs_seconds_now() - before;
     if (err)
         return err;
     const struct qs_fast *f = qs_engine_fast(w->engine);
@@ -166,10 +158,10 @@ run_once(struct qs_ctx *cx, const struct optimizer *g, struct way *w)
 static enum qs_err
 measure(struct qs_ctx *cx, const struct optimizer *g, struct way *w, int n)
 {
-    const double begin = seconds_now();
+    const double begin = qs_seconds_now();
     enum qs_err err = QS_OK;
     for (int i = 0; i < RUNS_MOST && !err; i++) {
-        if (i >= RUNS && seconds_now() - begin > SECONDS_ENOUGH)
+        if (i >= RUNS && qs_seconds_now() - begin > SECONDS_ENOUGH)
             break;
         for (int k = 0; k < n && !err; k++)
             err = run_once(cx, g, &w[k]);

@@ -4,21 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "config.h"
 #include "db/db.h"
 #include "kernels/cpu.h"
-
-static double
-seconds_now(clockid_t clock)
-{
-    struct timespec ts;
-    clock_gettime(clock, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
 
 static void
 describe(const struct qs_ctx *cx, struct qs_run *run, const char *kind, const struct qs_opened *o,
@@ -37,7 +29,7 @@ describe(const struct qs_ctx *cx, struct qs_run *run, const char *kind, const st
         .machine = qs_xstrdup(qk_cpu_model()),
         .isa = qs_xstrdup(qk_cpu_name()),
         .threads = cx->threads,
-        .started = seconds_now(CLOCK_REALTIME),
+        .started = qs_clock_seconds(CLOCK_REALTIME),
         .bytes_before = bytes,
         .bytes_after = bytes,
         .output = qs_xstrdup(""),
@@ -62,7 +54,7 @@ qs_record_begin(struct qs_ctx *cx, struct qs_record *r, struct qs_run *run, cons
                 const struct qs_opened *o)
 {
     char hex[QS_DIGEST_HEX];
-    *r = (struct qs_record){.run = run, .opened = o, .begun = seconds_now(CLOCK_MONOTONIC)};
+    *r = (struct qs_record){.run = run, .opened = o, .begun = qs_seconds_now()};
     const enum qs_err err = qs_app_digest(cx, o, hex);
     if (!err)
         describe(cx, run, kind, o, hex);
@@ -133,7 +125,7 @@ qs_record_resume(struct qs_ctx *cx, struct qs_record *r, struct qs_run *run, con
 {
     char hex[QS_DIGEST_HEX];
     char *where = path ? qs_xstrdup(path) : qs_db_default_path();
-    *r = (struct qs_record){.run = run, .opened = o, .begun = seconds_now(CLOCK_MONOTONIC)};
+    *r = (struct qs_record){.run = run, .opened = o, .begun = qs_seconds_now()};
     *run = (struct qs_run){0};
     enum qs_err err = qs_app_digest(cx, o, hex);
     if (!err)
@@ -184,7 +176,7 @@ qs_record_end(struct qs_ctx *cx, struct qs_record *r, enum qs_err err)
     free(r->run->message);
     r->run->state = qs_xstrdup(!err ? "done" : err == QS_ERR_CANCELLED ? "cancelled" : "failed");
     r->run->message = qs_xstrdup(message);
-    r->run->seconds = seconds_now(CLOCK_MONOTONIC) - r->begun;
+    r->run->seconds = qs_seconds_now() - r->begun;
     if (r->db) {
         qs_clear(cx);
         if (qs_db_run_end(cx, r->db, r->run) != QS_OK)

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/sense.h"
+#include "base/clock.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 
@@ -158,14 +158,6 @@ struct head {
 };
 enum { MAGIC = 0x51534353, VERSION = 1 };
 
-static double
-seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static struct head
 head_of(const struct scan *s)
 {
@@ -177,7 +169,7 @@ head_of(const struct scan *s)
                          .n_bits = s->n_bits,
                          .at = s->at,
                          .exact = s->exact,
-                         .elapsed = s->elapsed + seconds_now() - s->begun};
+                         .elapsed = s->elapsed + qs_seconds_now() - s->begun};
 }
 
 static size_t
@@ -202,7 +194,7 @@ qs_sense_checkpoint(struct qs_ctx *cx, struct scan *s)
     for (int i = 0; i < s->n_node; i++, p += row)
         memcpy(p, s->node[i].threshold, row);
     qs_record_checkpoint(cx, &s->record, data, n);
-    s->saved = seconds_now();
+    s->saved = qs_seconds_now();
     free(data);
 }
 
@@ -424,7 +416,7 @@ qs_sense_commit(struct qs_ctx *cx, struct scan *s, double *const *add, int n, in
             s->sum[k] += add[i][k];
     s->at.sample = last + 1;
     tell(cx, s);
-    if (seconds_now() - s->saved >= 1)
+    if (qs_seconds_now() - s->saved >= 1)
         qs_sense_checkpoint(cx, s);
 }
 

@@ -4,21 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/sense.h"
+#include "base/clock.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/str.h"
-
-static double
-seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ---- beginning ---- */
 
@@ -250,7 +242,7 @@ qs_app_sensitivity(struct qs_ctx *cx, const struct qs_opened *o,
                      .exact = opt->exact,
                      .partial = partial,
                      .partial_arg = arg,
-                     .begun = seconds_now()};
+                     .begun = qs_seconds_now()};
     *out = (struct qs_sensed){.baseline = NAN, .quantized = NAN};
     enum qs_err err = qs_app_need_params(cx, o);
     if (!err)
@@ -278,7 +270,7 @@ qs_sense_trial_open(struct qs_ctx *cx, const struct qs_opened *o, const struct s
                     const char *mode, struct sense_trial **out)
 {
     struct sense_trial *t = qs_xcalloc(1, sizeof(*t));
-    t->scan = (struct scan){.o = o, .opt = &t->opt, .out = &t->sensed, .begun = seconds_now()};
+    t->scan = (struct scan){.o = o, .opt = &t->opt, .out = &t->sensed, .begun = qs_seconds_now()};
     qs_sense_choices_copy(&t->scan.choices, c);
     free(t->scan.choices.mode);
     t->scan.choices.mode = qs_xstrdup(mode);

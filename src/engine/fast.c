@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/memory.h"
@@ -102,14 +102,6 @@ qs_run_FORWARD(struct qs_fast *f, struct step *s)
 
 /* ---- running ---- */
 
-static double
-seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* Values whose memory others use in between get their halo again. */
 static void
 clear_halo(struct qs_fast *f, int id)
@@ -173,7 +165,7 @@ enum qs_err
 qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to, const struct qs_watch *watch)
 {
     enum qs_err err = QS_OK;
-    double before = seconds_now();
+    double before = qs_seconds_now();
     f->cx = cx;
     f->err = QS_OK;
     for (int i = from; i < to && !err; i++) {
@@ -181,11 +173,11 @@ qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to, const stru
         clear_halo(f, s->y);
         clear_halo(f, s->q);
         run_step[s->kind](f, s);
-        s->seconds = seconds_now() - before;
+        s->seconds = qs_seconds_now() - before;
         err = f->err ? f->err : qs_check_cancel(cx);
         if (watch && !err)
             err = qs_keep_show(cx, f, watch, i);
-        before = seconds_now();
+        before = qs_seconds_now();
     }
     return err;
 }

@@ -471,27 +471,26 @@ is_port(const struct qs_var *v)
     return v->container == QS_FEED_MINIBATCH || v->container == QS_FETCH_LIST;
 }
 
-static int
-forget_unnamed(struct qs_model *m, struct qs_block *b, const bool *named)
+static void
+forget_unnamed(struct qs_model *m, struct qs_block *b, const bool *named, const bool *only)
 {
     int32_t *list = qs_arena_alloc(&m->arena, (size_t)(b->n_var + 1) * sizeof(*list));
     int left = 0;
-    for (int i = 0; i < b->n_var; i++)
-        if (named[b->var[i]] || is_port(&m->var[b->var[i]]))
-            list[left++] = b->var[i];
+    for (int i = 0; i < b->n_var; i++) {
+        const int32_t v = b->var[i];
+        if (named[v] || is_port(&m->var[v]) || (only && !only[v]))
+            list[left++] = v;
         else
-            forget(m, b->var[i]);
-    const int n = b->n_var - left;
+            forget(m, v);
+    }
     b->var = list;
     b->n_var = left;
-    return n;
 }
 
-int
-qs_model_forget_unused(struct qs_model *m)
+void
+qs_model_forget_unused(struct qs_model *m, const bool *only)
 {
     bool *named = qs_xcalloc((size_t)m->n_var + 1, sizeof(*named));
-    int n = 0;
     for (int32_t b = 0; b < m->n_block; b++)
         for (int i = 0; i < m->block[b].n_node; i++) {
             const struct qs_node *node = &m->block[b].node[i];
@@ -499,9 +498,8 @@ qs_model_forget_unused(struct qs_model *m)
             mark_named(node->out, node->n_out, named);
         }
     for (int32_t b = 0; b < m->n_block; b++)
-        n += forget_unnamed(m, &m->block[b], named);
+        forget_unnamed(m, &m->block[b], named, only);
     free(named);
-    return n;
 }
 
 /* Edges */

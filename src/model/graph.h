@@ -211,9 +211,9 @@ void qs_node_set_type(struct qs_model *m, struct qs_node *node, const char *type
 struct qs_node *qs_block_insert(struct qs_model *m, int32_t block, int at, int n);
 /* Takes out the nodes that are marked in gone[n_node]. */
 void qs_block_remove(struct qs_model *m, int32_t block, const bool *gone);
-/* Takes back the declaration of every variable that no node names, and drops its value; returns
- * how many. Feed and fetch lists stay. */
-int qs_model_forget_unused(struct qs_model *m);
+/* Takes back the declaration of every variable that no node names, and drops its value; of those
+ * marked in only[n_var] alone when it is not NULL. Feed and fetch lists stay. */
+void qs_model_forget_unused(struct qs_model *m, const bool *only);
 
 /* Who reads and writes each variable: edges of the graph in one table. */
 struct qs_ref {
