@@ -48,32 +48,6 @@ qk_conv_pack(const struct qk_pack *p, float *out)
     }
 }
 
-/* [m == 4][point][tap] */
-static const double to_points[2][6][3] = {
-    {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}},
-    {{0.25, 0, 0},
-     {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-     {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-     {1.0 / 24, 1.0 / 12, 1.0 / 6},
-     {1.0 / 24, -1.0 / 12, 1.0 / 6},
-     {0, 0, 1}},
-};
-
-void
-qk_winograd_filter(int m, const double *g, double *u)
-{
-    const double(*G)[3] = to_points[m == 4];
-    const int n = m + 2;
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) {
-            double sum = 0;
-            for (int y = 0; y < 3; y++)
-                for (int x = 0; x < 3; x++)
-                    sum += G[i][y] * g[y * 3 + x] * G[j][x];
-            u[i * n + j] = sum;
-        }
-}
-
 struct qk_round
 qk_round_of(float threshold, int bits)
 {

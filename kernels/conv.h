@@ -125,6 +125,11 @@ struct qk_conv {
                  int col1);
     /* Blocks block0 .. block1-1. Weights [block][kh][kw][lanes]. */
     void (*depthwise)(const struct qk_conv_args *a, int block0, int block1, int row0, int row1);
+    /* Winograd's transform of 3x3 filters as qk_conv_pack leaves them (a->w, ic, block_lanes,
+     * oc_blocks), panels panel0 .. panel1-1: at each of the (m + 2)^2 points, `point` floats
+     * apart, packed weights of a 1x1 convolution. */
+    void (*winograd_filter)(const struct qk_conv_args *a, int m, float *u, int64_t point,
+                            int panel0, int panel1);
     /* Squares `first` .. first + n - 1: the input transformed into v; the products transformed
      * into the output. */
     void (*winograd_input)(const struct qk_winograd_args *a, int first, int n);
@@ -174,9 +179,6 @@ void qk_conv_pack(const struct qk_pack *p, float *out);
 
 /* bits: 2 to 16. 1 / T is 1 / (T + 1e-6) where T <= 1e-30, as in Paddle. */
 struct qk_round qk_round_of(float threshold, int bits);
-
-/* One filter g[3][3] at the (m + 2)^2 points: G g G^T, row by row. */
-void qk_winograd_filter(int m, const double *g, double *u);
 
 /* All variants, scalar first, best last; ends with NULL. */
 extern const struct qk_conv *const qk_conv_all[];

@@ -402,43 +402,24 @@ check_tiles(const struct qk_conv *k, char *why)
 
 /* ---- Winograd ---- */
 
+enum { POINT_GAP = 32 }; /* floats between the weights of two points */
+
+/* The panels one by one, from behind. */
 static float *
-winograd_weights(const struct qk_conv *k, const struct conv_case *c, const struct conv_data *d,
-                 int m)
+winograd_weights(const struct qk_conv *k, const struct conv_data *d, int m, int64_t point)
 {
-    const int points = (m + 2) * (m + 2);
-    const int64_t n = (int64_t)c->oc * c->ic, one = qk_conv_packed(k->lanes, c->oc, c->ic, 1, 1);
-    float *out = floats(points * one), *at = floats(n);
-    double g[9], u[36];
-    for (int p = 0; p < points; p++) {
-        for (int64_t i = 0; i < n; i++) {
-            for (int t = 0; t < 9; t++)
-                g[t] = (double)d->w[i * 9 + t];
-            qk_winograd_filter(m, g, u);
-            at[i] = (float)u[p];
-        }
-        const struct qk_pack pack = {.lanes = k->lanes,
-                                     .block = k->lanes,
-                                     .oc = c->oc,
-                                     .ic = c->ic,
-                                     .kh = 1,
-                                     .kw = 1,
-                                     .w = at,
-                                     .w_oc = c->ic,
-                                     .w_ic = 1};
-        qk_conv_pack(&pack, out + p * one);
-    }
-    free(at);
-    return out;
+    float *u = floats((m + 2) * (m + 2) * point);
+    for (int panel = (d->a.oc_blocks + 1) / 2 - 1; panel >= 0; panel--)
+        k->winograd_filter(&d->a, m, u, point, panel, panel + 1);
+    return u;
 }
 
 /* Squares first .. first + n - 1. */
 static void
-run_winograd(const struct qk_conv *k, const struct conv_case *c, const struct conv_data *d,
-             const struct qk_winograd_args *a, const float *u, int first, int n)
+run_winograd(const struct qk_conv *k, const struct conv_data *d, const struct qk_winograd_args *a,
+             const float *u, int64_t point, int first, int n)
 {
     const int points = (a->m + 2) * (a->m + 2);
-    const int64_t one = qk_conv_packed(k->lanes, c->oc, c->ic, 1, 1);
     const float zero[2 * QK_CONV_LANES_MOST * 4] __attribute__((aligned(64))) = {0};
     struct qk_conv_args g = d->a;
     k->winograd_input(a, first, n);
@@ -451,7 +432,7 @@ run_winograd(const struct qk_conv *k, const struct conv_case *c, const struct co
     g.post = (struct qk_post){QK_POST_CLAMP, -INFINITY, INFINITY, 0};
     for (int p = 0; p < points; p++) {
         g.x = a->v + p * a->ic_blocks * g.x_block;
-        g.w = u + p * one;
+        g.w = u + p * point;
         g.y = (float *)(uintptr_t)a->p + p * a->oc_blocks * g.y_block;
         k->conv(&g, 0, (a->oc_blocks + 1) / 2, 0, 1, 0, n);
     }
@@ -462,7 +443,8 @@ static bool
 check_winograd_of(const struct qk_conv *k, const struct conv_case *c, int m, char *why)
 {
     struct conv_data d = make(k, c);
-    float *u = winograd_weights(k, c, &d, m);
+    const int64_t point = qk_conv_packed(k->lanes, c->oc, c->ic, 1, 1) + POINT_GAP;
+    float *u = winograd_weights(k, &d, m, point);
     const int squares = d.oh / m * (d.ow / m), points = (m + 2) * (m + 2);
     const int ic_blocks = (c->ic + k->lanes - 1) / k->lanes;
     float *v = floats((int64_t)points * ic_blocks * squares * k->lanes);
@@ -471,8 +453,8 @@ check_winograd_of(const struct qk_conv *k, const struct conv_case *c, int m, cha
         m,       d.ow / m, d.a.x, d.a.x_block, d.a.x_row, ic_blocks, d.a.oc_blocks, v,
         p,       d.a.bias, d.a.y, d.a.y_block, d.a.y_row, d.a.add,   d.a.add_block, d.a.add_row,
         d.a.post};
-    run_winograd(k, c, &d, &a, u, 0, squares / 3);
-    run_winograd(k, c, &d, &a, u, squares / 3, squares - squares / 3);
+    run_winograd(k, &d, &a, u, point, 0, squares / 3);
+    run_winograd(k, &d, &a, u, point, squares / 3, squares - squares / 3);
     bool ok = image_intact(&d.out);
     sprintf(why, "wrote outside the image");
     for (int o = 0; ok && o < c->oc; o++)

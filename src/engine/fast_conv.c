@@ -95,8 +95,6 @@ int64_t
 qs_fast_packed(const struct qs_fast *f, const struct step *s)
 {
     const int lanes = f->lanes;
-    if (s->winograd)
-        return qs_winograd_packed(f, s);
     if (s->kind == STEP_DEPTHWISE)
         return (s->oc + lanes - 1) / lanes * lanes * s->kh * s->kw;
     return shuffles(f, s) ? qk_conv_packed(lanes, 4 * s->oc, s->ic, 1, 1)
@@ -111,8 +109,6 @@ qs_fast_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s, c
     const enum qs_err err = qs_floats_new(cx, n, out);
     if (err)
         return err;
-    if (s->winograd)
-        return qs_winograd_pack(cx, f, s, w, *out);
     memset(*out, 0, (size_t)n * sizeof(**out));
     if (shuffles(f, s))
         pack_shuffled(f, s, w, *out);
@@ -132,8 +128,7 @@ qs_fast_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *k
     const bool planes = x->layout == PLANES;
     *key = (struct qs_pack_key){
         .weight = f->value[s->w].param,
-        .form =
-            s->kind << 8 | s->winograd << 4 | planes << 2 | s->w_transposed << 1 | shuffles(f, s),
+        .form = s->kind << 8 | planes << 2 | s->w_transposed << 1 | shuffles(f, s),
         .kh = s->kh,
         .kw = s->kw,
         .vector = f->lanes,
@@ -157,13 +152,12 @@ qs_fast_take_pack(struct step *s, const struct qs_pack *pack)
     s->args.bias = s->bias = pack->bias;
 }
 
-/* As many as the kernel adds, and as many zeros for the products of squares. */
+/* As many as the kernel adds. */
 static enum qs_err
 make_bias(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s, struct qs_pack *made)
 {
     const int64_t each = shuffles(f, s) ? 4 : 1, lanes = f->lanes;
-    const int64_t padded = (each * s->oc + lanes - 1) / lanes * lanes;
-    const int64_t n = s->winograd ? 2 * padded : padded;
+    const int64_t n = (each * s->oc + lanes - 1) / lanes * lanes;
     const enum qs_err err = qs_floats_new(cx, n, &made->bias);
     if (err)
         return err;
@@ -324,8 +318,10 @@ qs_fast_prepare_conv(struct qs_fast *f, struct step *s)
 {
     struct qk_conv_args *a = &s->args;
     s->packed_floats = qs_fast_packed(f, s);
-    if (s->winograd)
+    if (s->winograd) {
+        qs_winograd_prepare(f, s);
         return;
+    }
     *a = (struct qk_conv_args){.ic = (int)s->ic, .post = s->post};
     a->oc_blocks = ceil_div(shuffles(f, s) ? 4 * s->oc : s->oc, f->lanes);
     if (s->kind == STEP_DENSE)

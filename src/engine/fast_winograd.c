@@ -2,8 +2,10 @@
 /*
  * Convolutions of 3x3 taps by Winograd's method (kernels/conv.h), where it pays: an image that
  * squares of 4x4 or 2x2 outputs cover exactly, enough channels to outweigh the transforms, weights
- * that still fit the cache. A part of the work is a number of squares of an image: transformed,
- * multiplied at every point, transformed back.
+ * that still fit the cache. They are transformed in every run, into memory that other tensors use
+ * before and after: kept, they would be up to four times as large as the filters. Then a part of
+ * the work is a number of squares of an image: transformed, multiplied at every point, transformed
+ * back.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +16,8 @@
 
 enum {
     ROOM_BYTES = 768 << 10, /* of points and products of a part: they stay in the cache */
-    WEIGHT_BYTES = 5 << 20, /* at all points */
+    WEIGHT_BYTES = 5 << 20, /* of weights at all points */
+    POINT_GAP = 80,         /* floats: points do not share the sets of a cache */
     CHANNELS_LEAST = 24,    /* of input and of output */
     SQUARES_LEAST = 24,     /* of an image: what a sample gives does not depend on others */
     PARTS = 2,              /* per thread */
@@ -79,63 +82,30 @@ part_floats(const struct qs_fast *f, const struct step *s)
     return points_of(s) * blocks * f->lanes * s->chunk;
 }
 
+/* From the weights at a point to those at the next. */
+static int64_t
+point_floats(const struct qs_fast *f, const struct step *s)
+{
+    return qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1) + POINT_GAP;
+}
+
+/* Scratch: weights, zeros, points and products of every thread. */
 int64_t
 qs_winograd_scratch(const struct qs_fast *f, struct step *s)
 {
     split(f, s);
-    return qs_team_size(f->team) * part_floats(f, s);
+    return points_of(s) * point_floats(f, s) + padded(f, s->oc) +
+           qs_team_size(f->team) * part_floats(f, s);
 }
 
-/* ---- weights ---- */
-
-/* All filters at all points: [point][oc][ic]. */
-static void
-transform_filters(const struct step *s, const void *w, float *out)
+/* The filters as they are packed. */
+void
+qs_winograd_prepare(const struct qs_fast *f, struct step *s)
 {
-    const int points = points_of(s);
-    const int64_t n = s->oc * s->ic;
-    double g[TAPS], u[36];
-    for (int64_t i = 0; i < n; i++) {
-        for (int t = 0; t < TAPS; t++)
-            g[t] = qs_floats_at(w, i * TAPS + t) * s->scale[i / s->ic];
-        qk_winograd_filter(s->winograd, g, u);
-        for (int p = 0; p < points; p++)
-            out[p * n + i] = (float)u[p];
-    }
-}
-
-int64_t
-qs_winograd_packed(const struct qs_fast *f, const struct step *s)
-{
-    return points_of(s) * qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1);
-}
-
-enum qs_err
-qs_winograd_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s, const void *w,
-                 float *out)
-{
-    const int points = points_of(s);
-    const int64_t one = qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1), n = s->oc * s->ic;
-    float *plain;
-    const enum qs_err err = qs_floats_new(cx, points * n, &plain);
-    if (err)
-        return err;
-    transform_filters(s, w, plain);
-    for (int p = 0; p < points; p++) {
-        const struct qk_pack pack = {.lanes = f->lanes,
-                                     .block = f->lanes,
-                                     .block_lanes = f->value[s->x].lanes,
-                                     .oc = s->oc,
-                                     .ic = s->ic,
-                                     .kh = 1,
-                                     .kw = 1,
-                                     .w = plain + p * n,
-                                     .w_oc = s->ic,
-                                     .w_ic = 1};
-        qk_conv_pack(&pack, out + p * one);
-    }
-    free(plain);
-    return QS_OK;
+    s->args = (struct qk_conv_args){.ic = (int)s->ic,
+                                    .block = f->lanes,
+                                    .block_lanes = f->value[s->x].lanes,
+                                    .oc_blocks = f->value[s->y].blocks};
 }
 
 /* ---- running ---- */
@@ -144,6 +114,12 @@ struct job {
     struct qs_fast *f;
     const struct step *s;
 };
+
+static float *
+weights(const struct qs_fast *f, const struct step *s)
+{
+    return f->value[s->scratch].data;
+}
 
 /* The products at one point: a 1x1 convolution of n pixels. */
 static struct qk_conv_args
@@ -161,7 +137,7 @@ product(const struct qs_fast *f, const struct step *s, int n)
                                  .stride_w = 1,
                                  .dilation_h = 1,
                                  .dilation_w = 1,
-                                 .bias = s->bias + padded(f, s->oc),
+                                 .bias = weights(f, s) + points_of(s) * point_floats(f, s),
                                  .y_block = (int64_t)n * f->lanes,
                                  .y_pixel = f->lanes,
                                  .wrap = n,
@@ -186,7 +162,8 @@ transforms(const struct qs_fast *f, const struct step *s, int image, int member)
                                  .y_block = y->block,
                                  .y_row = y->row,
                                  .post = s->post};
-    a.v = f->value[s->scratch].data + member * part_floats(f, s);
+    a.v = weights(f, s) + points_of(s) * point_floats(f, s) + padded(f, s->oc) +
+          member * part_floats(f, s);
     if (s->more >= 0) {
         const struct value *more = &f->value[s->more];
         a.add = more->data + image * more->image;
@@ -211,16 +188,29 @@ run_part(void *arg, int64_t i, int member)
     f->k->winograd_input(&a, first, n);
     for (int k = 0; k < points_of(s); k++) {
         g.x = a.v + k * a.ic_blocks * g.x_block;
-        g.w = s->packed + k * (s->packed_floats / points_of(s));
+        g.w = weights(f, s) + k * point_floats(f, s);
         g.y = p + k * a.oc_blocks * g.y_block;
         f->k->conv(&g, 0, (a.oc_blocks + 1) / 2, 0, 1, 0, n);
     }
     f->k->winograd_output(&a, first, n);
 }
 
+static void
+run_filters(void *arg, int64_t i, int member)
+{
+    const struct job *j = arg;
+    const struct step *s = j->s;
+    (void)member;
+    j->f->k->winograd_filter(&s->args, s->winograd, weights(j->f, s), point_floats(j->f, s), (int)i,
+                             (int)i + 1);
+}
+
 void
 qs_winograd_run(struct qs_fast *f, struct step *s)
 {
     struct job j = {f, s};
+    float *zero = weights(f, s) + points_of(s) * point_floats(f, s);
+    memset(zero, 0, (size_t)padded(f, s->oc) * sizeof(*zero));
+    qs_team_run(f->team, (f->value[s->y].blocks + 1) / 2, run_filters, &j);
     qs_team_run(f->team, (int64_t)s->chunks * s->n_images, run_part, &j);
 }

@@ -321,9 +321,7 @@ void qs_i8_to_floats(struct qs_fast *f, const struct value *x, const struct valu
 /* fast_winograd.c */
 void qs_winograd_choose(const struct qs_fast *f, struct step *s);     /* sets s->winograd */
 int64_t qs_winograd_scratch(const struct qs_fast *f, struct step *s); /* floats */
-enum qs_err qs_winograd_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct step *s,
-                             const void *w, float *out) QS_MUST_CHECK;
-int64_t qs_winograd_packed(const struct qs_fast *f, const struct step *s); /* floats */
+void qs_winograd_prepare(const struct qs_fast *f, struct step *s);
 void qs_winograd_run(struct qs_fast *f, struct step *s);
 /* fast_rnn.c */
 enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;
