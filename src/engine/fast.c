@@ -355,7 +355,17 @@ struct packing {
     int64_t floats; /* of those */
 };
 
-/* Takes the weights that a plan has made before. */
+static int
+larger_first(const void *a, const void *b, void *arg)
+{
+    const struct step *step = arg;
+    const int x = *(const int *)a, y = *(const int *)b;
+    const int64_t m = step[x].packed_floats, n = step[y].packed_floats;
+    return m != n ? (m < n ? 1 : -1) : x - y;
+}
+
+/* Takes the weights that a plan has made before. Of the others the largest come first: the last
+ * ones are made when memory is fullest, and their source lies in memory beside them. */
 static void
 find_packs(struct qs_fast *f, struct packing *p)
 {
@@ -377,6 +387,7 @@ find_packs(struct qs_fast *f, struct packing *p)
             p->step[p->n++] = i;
         }
     }
+    qsort_r(p->step, (size_t)p->n, sizeof(*p->step), larger_first, f->step);
 }
 
 static enum qs_err
