@@ -39,34 +39,6 @@ qk_i8_pack(const struct qk_i8_pack *p, int8_t *out, int32_t *start)
         }
 }
 
-#define ROW(name) extern const struct qk_conv_i8 qk_conv_i8_##name;
-#if defined(__x86_64__)
-#define ROW_X86(name) ROW(name)
-#else
-#define ROW_X86(name)
-#endif
-#include "kernels/conv_i8_all.inc"
-#undef ROW
-#undef ROW_X86
-
-#define ROW(name) &qk_conv_i8_##name,
-#if defined(__x86_64__)
-#define ROW_X86(name) ROW(name)
-#else
-#define ROW_X86(name)
-#endif
-const struct qk_conv_i8 *const qk_conv_i8_all[] = {
-#include "kernels/conv_i8_all.inc"
-    NULL};
-#undef ROW
-#undef ROW_X86
-
-const struct qk_conv_i8 *
-qk_conv_i8(void)
-{
-    const struct qk_conv_i8 *best = qk_conv_i8_all[0];
-    for (int i = 0; qk_conv_i8_all[i]; i++)
-        if (qk_cpu_has(qk_conv_i8_all[i]->need))
-            best = qk_conv_i8_all[i];
-    return best;
-}
+#define FAMILY qk_conv_i8
+#define VARIANTS "kernels/conv_i8_all.inc"
+#include "kernels/variants.inc"
