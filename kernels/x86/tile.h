@@ -97,7 +97,7 @@ static inline void
 tile_configure(const struct tile_config *config)
 {
     const uint8_t *raw = (const uint8_t *)config;
-    tile_release();
+    tile_must(tile_register[0].rows == 0); /* kernels release what they configure */
     tile_must(raw[0] == 1 && raw[1] == 0);
     for (int i = 2; i < 64; i++)
         tile_must(raw[i] == 0 || (i >= 16 && i < 32) || (i >= 48 && i < 56));
