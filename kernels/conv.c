@@ -56,34 +56,6 @@ qk_round_of(float threshold, int bits)
     return (struct qk_round){most * inverse, most, threshold};
 }
 
-#define ROW(name) extern const struct qk_conv qk_conv_##name;
-#if defined(__x86_64__)
-#define ROW_X86(name) ROW(name)
-#else
-#define ROW_X86(name)
-#endif
-#include "kernels/conv.inc"
-#undef ROW
-#undef ROW_X86
-
-#define ROW(name) &qk_conv_##name,
-#if defined(__x86_64__)
-#define ROW_X86(name) ROW(name)
-#else
-#define ROW_X86(name)
-#endif
-const struct qk_conv *const qk_conv_all[] = {
-#include "kernels/conv.inc"
-    NULL};
-#undef ROW
-#undef ROW_X86
-
-const struct qk_conv *
-qk_conv(void)
-{
-    const struct qk_conv *best = qk_conv_all[0];
-    for (int i = 0; qk_conv_all[i]; i++)
-        if (qk_cpu_has(qk_conv_all[i]->need))
-            best = qk_conv_all[i];
-    return best;
-}
+#define FAMILY qk_conv
+#define VARIANTS "kernels/conv.inc"
+#include "kernels/variants.inc"

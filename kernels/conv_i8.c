@@ -2,6 +2,7 @@
 /* Packing of integer weights, and the choice between the variants. */
 #include "kernels/conv_i8.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -39,34 +40,99 @@ qk_i8_pack(const struct qk_i8_pack *p, int8_t *out, int32_t *start)
         }
 }
 
-#define ROW(name) extern const struct qk_conv_i8 qk_conv_i8_##name;
-#if defined(__x86_64__)
-#define ROW_X86(name) ROW(name)
-#else
-#define ROW_X86(name)
-#endif
-#include "kernels/conv_i8_all.inc"
-#undef ROW
-#undef ROW_X86
+/* ---- trust ---- */
 
-#define ROW(name) &qk_conv_i8_##name,
-#if defined(__x86_64__)
-#define ROW_X86(name) ROW(name)
-#else
-#define ROW_X86(name)
-#endif
-const struct qk_conv_i8 *const qk_conv_i8_all[] = {
-#include "kernels/conv_i8_all.inc"
-    NULL};
-#undef ROW
-#undef ROW_X86
+enum { SMALL_IC = 160, SMALL_OC = 48, SMALL_PIXELS = 40 };
 
-const struct qk_conv_i8 *
-qk_conv_i8(void)
+/* Inputs, weights and outputs of a product that is enough for tiles. */
+struct small {
+    _Alignas(64) uint8_t x[SMALL_PIXELS * SMALL_IC];
+    _Alignas(64) int8_t w[SMALL_OC * SMALL_IC], packed[SMALL_OC * SMALL_IC];
+    _Alignas(64) int32_t start[SMALL_OC];
+    _Alignas(64) float scale[SMALL_OC], bias[SMALL_OC];
+    _Alignas(64) uint8_t q[2][SMALL_PIXELS * SMALL_OC];
+};
+
+static void
+small_init(struct small *s)
 {
-    const struct qk_conv_i8 *best = qk_conv_i8_all[0];
-    for (int i = 0; qk_conv_i8_all[i]; i++)
-        if (qk_cpu_has(qk_conv_i8_all[i]->need))
-            best = qk_conv_i8_all[i];
-    return best;
+    uint32_t r = 1;
+    for (int i = 0; i < SMALL_PIXELS * SMALL_IC; i++)
+        s->x[i] = (uint8_t)((r = r * 1664525 + 1013904223) >> 24);
+    for (int i = 0; i < SMALL_OC * SMALL_IC; i++)
+        s->w[i] = (int8_t)((r = r * 1664525 + 1013904223) >> 24);
+    for (int i = 0; i < SMALL_OC; i++) {
+        s->scale[i] = 0x1p-10f;
+        s->bias[i] = (float)i;
+    }
+    memset(s->q, 0, sizeof(s->q));
+    const struct qk_i8_pack p = {.oc = SMALL_OC,
+                                 .ic = SMALL_IC,
+                                 .kh = 1,
+                                 .kw = 1,
+                                 .bytes = SMALL_IC,
+                                 .w = s->w,
+                                 .w_oc = SMALL_IC,
+                                 .w_ic = 1};
+    qk_i8_pack(&p, s->packed, s->start);
 }
+
+int
+qk_conv_i8_agrees(const struct qk_conv_i8 *variant)
+{
+    struct small s;
+    small_init(&s);
+    struct qk_i8_args a = {.x = s.x,
+                           .x_row = sizeof(s.x),
+                           .x_pixel = SMALL_IC,
+                           .ic = SMALL_IC,
+                           .kh = 1,
+                           .kw = 1,
+                           .stride_h = 1,
+                           .stride_w = 1,
+                           .dilation_h = 1,
+                           .dilation_w = 1,
+                           .w = s.packed,
+                           .start = s.start,
+                           .scale = s.scale,
+                           .bias = s.bias,
+                           .unit = 1,
+                           .oc_blocks = SMALL_OC / QK_I8_BLOCK,
+                           .direct = 1,
+                           .wrap = SMALL_PIXELS,
+                           .lanes = 16,
+                           .q_row = sizeof(s.q[0]),
+                           .q_pixel = SMALL_OC,
+                           .low = -128,
+                           .high = 127};
+    a.q = s.q[0];
+    qk_conv_i8_all[0]->conv(&a, 0, a.oc_blocks, 0, 1, 0, SMALL_PIXELS);
+    a.q = s.q[1];
+    variant->conv(&a, 0, a.oc_blocks, 0, 1, 0, SMALL_PIXELS);
+    return memcmp(s.q[0], s.q[1], sizeof(s.q[0])) == 0;
+}
+
+/* Virtual machines may show tiles that do not multiply. */
+static pthread_once_t tiles_once = PTHREAD_ONCE_INIT;
+static int tiles_agree = 1;
+
+static void
+try_tiles(void)
+{
+    for (int i = 0; qk_conv_i8_all[i]; i++)
+        if (qk_conv_i8_all[i]->need & QK_CPU_AMX)
+            tiles_agree = tiles_agree && qk_conv_i8_agrees(qk_conv_i8_all[i]);
+}
+
+static int
+is_trusted(const struct qk_conv_i8 *v)
+{
+    if (v->need & QK_CPU_AMX)
+        pthread_once(&tiles_once, try_tiles);
+    return !(v->need & QK_CPU_AMX) || tiles_agree;
+}
+
+#define TRUSTED(v) is_trusted(v)
+#define FAMILY qk_conv_i8
+#define VARIANTS "kernels/conv_i8_all.inc"
+#include "kernels/variants.inc"

@@ -107,6 +107,23 @@ struct qk_conv_i8 {
     void (*max_pool)(const struct qk_i8_pool_args *a, int row0, int row1);
 };
 
+/* Defines a variant out of functions that are called as the fields. */
+#define QK_CONV_I8(name, flags, lanes_, tile_)        \
+    extern const struct qk_conv_i8 qk_conv_i8_##name; \
+    const struct qk_conv_i8 qk_conv_i8_##name = {     \
+        .isa = #name,                                 \
+        .need = (flags),                              \
+        .lanes = (lanes_),                            \
+        .tile = (tile_),                              \
+        .conv = conv,                                 \
+        .depthwise = depthwise,                       \
+        .from_blocked = from_blocked,                 \
+        .from_planes = from_planes,                   \
+        .from_row = from_row,                         \
+        .absmax = absmax,                             \
+        .max_pool = max_pool,                         \
+    }
+
 /* Bytes of packed weights, for `ic` bytes of an input pixel. */
 int64_t qk_i8_packed(int64_t oc, int64_t ic, int kh, int kw);
 /* Packs w[oc][ic][kh][kw] (w_* elements apart) as [block of 16][kh][kw][quad][16][4], zero where
@@ -123,7 +140,10 @@ void qk_i8_pack(const struct qk_i8_pack *p, int8_t *out, int32_t *start);
 
 /* All variants, scalar first, best last; ends with NULL. */
 extern const struct qk_conv_i8 *const qk_conv_i8_all[];
-/* The best that this machine has and the cap (qk_cpu_cap) allows. */
+/* The best that this machine has and the cap (qk_cpu_cap) allows. Tiles (AMX) must have made one
+ * small product as the scalar variant makes it. */
 const struct qk_conv_i8 *qk_conv_i8(void);
+/* Whether a variant, which this machine must have, makes that product right. */
+int qk_conv_i8_agrees(const struct qk_conv_i8 *variant);
 
 #endif

@@ -178,17 +178,4 @@ max_pool(const struct qk_i8_pool_args *a, int row0, int row1)
             }
 }
 
-extern const struct qk_conv_i8 qk_conv_i8_scalar;
-const struct qk_conv_i8 qk_conv_i8_scalar = {
-    .isa = "scalar",
-    .need = 0,
-    .lanes = 1,
-    .tile = 1,
-    .conv = conv,
-    .depthwise = depthwise,
-    .from_blocked = from_blocked,
-    .from_planes = from_planes,
-    .from_row = from_row,
-    .absmax = absmax,
-    .max_pool = max_pool,
-};
+QK_CONV_I8(scalar, 0, 1, 1);

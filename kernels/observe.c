@@ -89,34 +89,6 @@ static const struct qk_observe qk_observe_scalar = {
     .spread = spread,
 };
 
-#define ROW(name)
-#if defined(__x86_64__)
-#define ROW_X86(name) extern const struct qk_observe qk_observe_##name;
-#else
-#define ROW_X86(name)
-#endif
-#include "kernels/observe.inc"
-#undef ROW
-#undef ROW_X86
-
-#define ROW(name) &qk_observe_##name,
-#if defined(__x86_64__)
-#define ROW_X86(name) ROW(name)
-#else
-#define ROW_X86(name)
-#endif
-const struct qk_observe *const qk_observe_all[] = {
-#include "kernels/observe.inc"
-    NULL};
-#undef ROW
-#undef ROW_X86
-
-const struct qk_observe *
-qk_observe(void)
-{
-    const struct qk_observe *best = qk_observe_all[0];
-    for (int i = 0; qk_observe_all[i]; i++)
-        if (qk_cpu_has(qk_observe_all[i]->need))
-            best = qk_observe_all[i];
-    return best;
-}
+#define FAMILY qk_observe
+#define VARIANTS "kernels/observe.inc"
+#include "kernels/variants.inc"

@@ -400,6 +400,33 @@ check_dense(const struct qk_conv_i8 *k, uint64_t *r, char *why)
     return check_draws(k, false, r, why);
 }
 
+/* Sums that are long, and cut into pieces that are not equal: a prime number of blocks of input. */
+static bool
+check_long(const struct qk_conv_i8 *k, uint64_t *r, char *why)
+{
+    static const int channels[] = {160, 176, 272, 304, 496};
+    char detail[WHY_MOST];
+    for (int i = 0; i < 40; i++) {
+        struct conv_case c = {.ic = channels[i % 5],
+                              .oc = between(r, 1, 50),
+                              .kh = i % 3 == 0 ? 2 : 1,
+                              .kw = i % 4 == 0 ? 3 : 1,
+                              .sh = 1,
+                              .sw = between(r, 1, 2),
+                              .dh = 1,
+                              .dw = between(r, 1, 2)};
+        c.h = between(r, 2, 5);
+        c.w = between(r, 1, 40) + c.dw * (c.kw - 1);
+        draw_end(k, &c, r);
+        c.flat = c.kh * c.kw * c.sw == 1;
+        if (check_conv(k, &c, r, detail))
+            continue;
+        describe(&c, detail, why);
+        return false;
+    }
+    return true;
+}
+
 static bool
 check_depthwise(const struct qk_conv_i8 *k, uint64_t *r, char *why)
 {
@@ -543,9 +570,10 @@ static const struct {
     const char *function;
     bool (*check)(const struct qk_conv_i8 *k, uint64_t *r, char *why);
 } checks[] = {
-    {"conv_i8", check_dense},           {"conv_i8 tiles", check_tiles},
-    {"depthwise_i8", check_depthwise},  {"float to i8", check_from},
-    {"absmax of images", check_absmax}, {"max_pool_i8", check_pool},
+    {"conv_i8", check_dense},     {"conv_i8 tiles", check_tiles},
+    {"conv_i8 long", check_long}, {"depthwise_i8", check_depthwise},
+    {"float to i8", check_from},  {"absmax of images", check_absmax},
+    {"max_pool_i8", check_pool},
 };
 const int qk_i8_n_checks = sizeof(checks) / sizeof(checks[0]);
 

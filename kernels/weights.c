@@ -241,34 +241,6 @@ static const struct qk_weights qk_weights_scalar = {
     .error_cols = error_cols,
 };
 
-#define ROW(name)
-#if defined(__x86_64__)
-#define ROW_X86(name) extern const struct qk_weights qk_weights_##name;
-#else
-#define ROW_X86(name)
-#endif
-#include "kernels/weights.inc"
-#undef ROW
-#undef ROW_X86
-
-#define ROW(name) &qk_weights_##name,
-#if defined(__x86_64__)
-#define ROW_X86(name) ROW(name)
-#else
-#define ROW_X86(name)
-#endif
-const struct qk_weights *const qk_weights_all[] = {
-#include "kernels/weights.inc"
-    NULL};
-#undef ROW
-#undef ROW_X86
-
-const struct qk_weights *
-qk_weights(void)
-{
-    const struct qk_weights *best = qk_weights_all[0];
-    for (int i = 0; qk_weights_all[i]; i++)
-        if (qk_cpu_has(qk_weights_all[i]->need))
-            best = qk_weights_all[i];
-    return best;
-}
+#define FAMILY qk_weights
+#define VARIANTS "kernels/weights.inc"
+#include "kernels/variants.inc"

@@ -14,6 +14,27 @@
 #include "kernels/cpu.h"
 #include "kernels/selftest_i8.h"
 
+/* Variants that compute something else are found out before they are used. */
+static void
+wrong_conv(const struct qk_i8_args *a, int block0, int block1, int row0, int row1, int col0,
+           int col1)
+{
+    struct qk_i8_args other = *a;
+    other.x += QK_I8_QUAD;
+    qk_conv_i8_all[0]->conv(&other, block0, block1, row0, row1, col0, col1 - 1);
+}
+
+static int
+check_trust(int *test)
+{
+    struct qk_conv_i8 wrong = *qk_conv_i8_all[0];
+    wrong.conv = wrong_conv;
+    bool right = qk_conv_i8_agrees(qk_conv_i8()), found = !qk_conv_i8_agrees(&wrong);
+    printf("%s %d - the best variant is trusted\n", right ? "ok" : "not ok", ++*test);
+    printf("%s %d - a wrong one is not\n", found ? "ok" : "not ok", ++*test);
+    return !right + !found;
+}
+
 static int
 check(uint64_t seed)
 {
@@ -21,7 +42,8 @@ check(uint64_t seed)
     int n_variants = 0, n_failed = 0, test = 0;
     while (qk_conv_i8_all[n_variants])
         n_variants++;
-    printf("1..%d\n# seed %" PRIu64 " (--seed repeats it)\n", n_variants * qk_i8_n_checks, seed);
+    printf("1..%d\n# seed %" PRIu64 " (--seed repeats it)\n", n_variants * qk_i8_n_checks + 2,
+           seed);
     for (int i = 0; i < n_variants; i++) {
         const struct qk_conv_i8 *k = qk_conv_i8_all[i];
         const bool here = qk_cpu_has(k->need);
@@ -37,6 +59,7 @@ check(uint64_t seed)
                 printf("# %s\n", verdict[j].detail);
         }
     }
+    n_failed += check_trust(&test);
     free(verdict);
     return n_failed ? 1 : 0;
 }

@@ -4,16 +4,13 @@
  * instruction that multiplies bytes saturates its sums. Where no input is negative, it does not:
  * 127 * 128 * 2 fits.
  */
-#include <immintrin.h>
 #include <stdbool.h>
 
 #include "kernels/conv_i8.h"
 #include "kernels/cpu.h"
 
-#define LANES 8
-#define V_FMA(x, y, z) ((vf)_mm256_fmadd_ps((__m256)(x), (__m256)(y), (__m256)(z)))
-#define V_MAX(x, y) ((vf)_mm256_max_ps((__m256)(x), (__m256)(y)))
-#define V_MIN(x, y) ((vf)_mm256_min_ps((__m256)(x), (__m256)(y)))
+#include "kernels/x86/vec_avx2.inc"
+
 #include "kernels/vec_f32.inc"
 
 #define VECTORS 2
@@ -181,17 +178,4 @@ depthwise(const struct qk_i8_args *a, int block0, int block1, int row0, int row1
     }
 }
 
-extern const struct qk_conv_i8 qk_conv_i8_avx2;
-const struct qk_conv_i8 qk_conv_i8_avx2 = {
-    .isa = "avx2",
-    .need = QK_CPU_AVX2,
-    .lanes = LANES,
-    .tile = T_MOST(1),
-    .conv = conv,
-    .depthwise = depthwise,
-    .from_blocked = from_blocked,
-    .from_planes = from_planes,
-    .from_row = from_row,
-    .absmax = absmax,
-    .max_pool = max_pool,
-};
+QK_CONV_I8(avx2, QK_CPU_AVX2, LANES, T_MOST(1));

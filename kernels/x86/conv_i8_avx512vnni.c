@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels of conv_i8.h with the 8-bit dot products of AVX-512 VNNI. */
-#include <immintrin.h>
 #include <stdbool.h>
 
 #include "kernels/conv_i8.h"
 #include "kernels/cpu.h"
 
-#define LANES 16
-#define V_FMA(x, y, z) ((vf)_mm512_fmadd_ps((__m512)(x), (__m512)(y), (__m512)(z)))
-#define V_MAX(x, y) ((vf)_mm512_max_ps((__m512)(x), (__m512)(y)))
-#define V_MIN(x, y) ((vf)_mm512_min_ps((__m512)(x), (__m512)(y)))
+#include "kernels/x86/vec_avx512.inc"
+
 #include "kernels/vec_f32.inc"
 
 #define VECTORS 1
@@ -46,12 +43,6 @@ dot(vi acc, struct quads x, struct quads w, const bool positive)
 }
 
 INLINE vi
-rint_vector(vf v)
-{
-    return (vi)_mm512_cvtps_epi32((__m512)v);
-}
-
-INLINE vi
 clamp_int(vi v, vi low, vi high)
 {
     return (vi)_mm512_min_epi32(_mm512_max_epi32((__m512i)v, (__m512i)low), (__m512i)high);
@@ -66,49 +57,7 @@ max_bytes(vb x, vb y)
     return _mm512_max_epu8(x, y);
 }
 
-/* Saturated words of two vectors, lane by lane of 128 bits. */
-INLINE __m512i
-words(vi x, vi y)
-{
-    return _mm512_packs_epi32((__m512i)x, (__m512i)y);
-}
-
-INLINE __m512i
-clamp_bytes(__m512i v, int8_t low, int8_t high)
-{
-    v = _mm512_max_epi8(v, _mm512_set1_epi8(low));
-    v = _mm512_min_epi8(v, _mm512_set1_epi8(high));
-    return _mm512_xor_si512(v, _mm512_set1_epi8(-128));
-}
-
-/* Four vectors whose 128-bit lanes hold the channels of one block each, in turn. */
-INLINE __m512i
-bytes_by_lane(const vi *v, int8_t low, int8_t high)
-{
-    return clamp_bytes(_mm512_packs_epi16(words(v[0], v[1]), words(v[2], v[3])), low, high);
-}
-
-INLINE void
-store_bytes(uint8_t *q, const vi *v, const int n, int8_t low, int8_t high)
-{
-    if (n == 1) {
-        const __m128i b = _mm512_cvtsepi32_epi8((__m512i)v[0]);
-        const __m128i c = _mm_min_epi8(_mm_max_epi8(b, _mm_set1_epi8(low)), _mm_set1_epi8(high));
-        _mm_storeu_si128((__m128i *)q, _mm_xor_si128(c, _mm_set1_epi8(-128)));
-        return;
-    }
-    const vi last = v[n - 1];
-    const vi four[4] = {v[0], v[1], n > 2 ? v[2] : last, last};
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i b = _mm512_permutexvar_epi32(order, bytes_by_lane(four, low, high));
-    if (n == 4) {
-        _mm512_storeu_si512(q, b);
-        return;
-    }
-    _mm256_storeu_si256((__m256i *)q, _mm512_castsi512_si256(b));
-    if (n == 3)
-        _mm_storeu_si128((__m128i *)(q + 32), _mm512_extracti32x4_epi32(b, 2));
-}
+#include "kernels/x86/bytes_avx512.inc"
 
 #include "kernels/conv_i8.inc"
 
@@ -393,17 +342,4 @@ depthwise(const struct qk_i8_args *a, int block0, int block1, int row0, int row1
         dw_any(a, b * QK_I8_BLOCK, row0, row1);
 }
 
-extern const struct qk_conv_i8 qk_conv_i8_avx512vnni;
-const struct qk_conv_i8 qk_conv_i8_avx512vnni = {
-    .isa = "avx512vnni",
-    .need = QK_CPU_AVX512 | QK_CPU_AVX512VNNI,
-    .lanes = LANES,
-    .tile = TILE_MOST,
-    .conv = conv,
-    .depthwise = depthwise,
-    .from_blocked = from_blocked,
-    .from_planes = from_planes,
-    .from_row = from_row,
-    .absmax = absmax,
-    .max_pool = max_pool,
-};
+QK_CONV_I8(avx512vnni, QK_CPU_AVX512 | QK_CPU_AVX512VNNI, LANES, TILE_MOST);
