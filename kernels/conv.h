@@ -105,10 +105,16 @@ struct qk_bilinear_args {
     int ow;
 };
 
-/* Rounding to the grid of quantize_linear and back, R = 2^(bits-1) - 1, T the threshold, all in
- * single precision: q = clamp(x * (R * (1 / T)), -R - 1, R) to nearest, ties to even; q * T / R. */
+/* Rounding to the grid of a quantization operator, R = 2^(bits-1) - 1, T the threshold, all in
+ * single precision:
+ *   ties to even         q = clamp(x * (R * (1 / T)), -R - 1, R) to nearest
+ *   ties away from zero  q = clamp(x, -T, T) * (R * (1 / T)) to nearest
+ *   back                 q * T / R */
 struct qk_round {
     float by, most, threshold;
+    uint8_t away;    /* ties */
+    uint8_t stays_q; /* not back */
+    uint8_t is_q;    /* x is q already: only back */
 };
 
 enum qk_binary { QK_ADD, QK_SUB, QK_MUL, QK_DIV, QK_MAX, QK_MIN };
@@ -144,8 +150,8 @@ struct qk_conv {
     /* z = post(x * scale + shift), scale and shift of one block [lanes], n pixels. */
     void (*affine)(const struct qk_post *post, int64_t n, const float *x, const float *scale,
                    const float *shift, float *z);
-    /* n floats, any number of them and anywhere; the same on every instruction set. 0 stays 0, a
-     * NaN too. */
+    /* n floats, any number of them and anywhere, also in place; the same on every instruction set.
+     * 0 stays 0, a NaN too. */
     void (*round)(const struct qk_round *r, int64_t n, const float *x, float *y);
     /* y[i] = x[i], i < n pixels, each `repeat` times (nearest upsampling of a row). */
     void (*repeat)(int64_t n, int repeat, const float *x, float *y);
@@ -177,7 +183,7 @@ struct qk_pack {
 };
 void qk_conv_pack(const struct qk_pack *p, float *out);
 
-/* bits: 2 to 16. 1 / T is 1 / (T + 1e-6) where T <= 1e-30, as in Paddle. */
+/* Ties to even, and back. bits: 2 to 16. 1 / T is 1 / (T + 1e-6) where T <= 1e-30, as in Paddle. */
 struct qk_round qk_round_of(float threshold, int bits);
 
 /* All variants, scalar first, best last; ends with NULL. */

@@ -551,32 +551,57 @@ check_binary(const struct qk_conv *k, char *why)
     return ok;
 }
 
-/* Ties, ends of the range, NaN, and what a value between comes to. */
-static bool
-check_round(const struct qk_conv *k, char *why)
+/* One value as `r` has it. */
+static float
+round_one(const struct qk_round *r, float v)
 {
-    static const float ties[] = {0,    0.5f,   1.5f, -0.5f, -2.5f,   200,
-                                 -200, 127.4f, -128, NAN,   INFINITY};
-    static const float even[] = {0, 0, 2, 0, -2, 127, -128, 127, -128, NAN, 127};
+    const float least = -r->most - 1, t = r->threshold, by = r->by;
+    float q = v;
+    if (!r->is_q && r->away)
+        q = roundf(by * (v < -t ? -t : v > t ? t : v));
+    else if (!r->is_q)
+        q = rintf(v * by < least ? least : v * by > r->most ? r->most : v * by);
+    return r->stays_q ? q : q * t / r->most;
+}
+
+static bool
+check_rounds(const struct qk_conv *k, const struct qk_round *r, char *why)
+{
+    static const float ties[] = {0,    0.5f,   1.5f, -0.5f, -2.5f,    200,         126.5f,
+                                 -200, 127.4f, -128, NAN,   INFINITY, -0.49999997f};
     enum { TIES = sizeof(ties) / sizeof(*ties), N = 1000 };
-    const struct qk_round one = qk_round_of(127, 8), r16 = qk_round_of(0.7f, 16);
     float *x = random_floats(N + 1), *y = floats(N + 1), got[TIES];
     bool ok = true;
-    k->round(&one, TIES, ties, got);
-    for (int i = 0; ok && i < TIES; i++)
-        ok = isnan(even[i]) ? isnan(got[i]) : near(got[i], even[i], 0, why, "tie", i);
+    k->round(r, TIES, ties, got);
+    for (int i = 0; ok && i < TIES; i++) {
+        const float want = round_one(r, ties[i]);
+        ok = isnan(want) ? isnan(got[i]) : got[i] == want || near(got[i], want, 0, why, "tie", i);
+    }
     for (int n = 1; ok && n <= N; n += n < 70 ? 1 : 31) {
         y[n] = GUARD_VALUE;
-        k->round(&r16, n, x + 1, y);
-        for (int i = 0; ok && i < n; i++) {
-            const float v = x[1 + i] * (32767.0f * (1 / 0.7f));
-            const float q = rintf(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
-            ok = near(y[i], q * 0.7f / 32767, 0, why, "round", i);
-        }
+        k->round(r, n, x + 1, y);
+        for (int i = 0; ok && i < n; i++)
+            ok = near(y[i], round_one(r, x[1 + i]), 0, why, "round", i);
         ok = ok && near(y[n], GUARD_VALUE, 0, why, "guard", n);
     }
     free(x);
     free(y);
+    return ok;
+}
+
+/* Ties, ends of the range, NaN, and what a value between comes to. */
+static bool
+check_round(const struct qk_conv *k, char *why)
+{
+    struct qk_round all[] = {qk_round_of(127, 8), qk_round_of(0.7f, 16)};
+    bool ok = true;
+    for (int i = 0; ok && i < 16; i++) {
+        struct qk_round r = all[i / 8];
+        r.away = i & 1;
+        r.stays_q = i >> 1 & 1;
+        r.is_q = i >> 2 & 1;
+        ok = check_rounds(k, &r, why);
+    }
     return ok;
 }
 

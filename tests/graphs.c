@@ -103,7 +103,9 @@ add_slot(struct qs_model *m, struct qs_node *node, const char *slot, const char 
     int n = 0;
     for (; s && n < s->n; n++)
         id[n] = s->var[n];
-    id[n++] = variable(m, var, strcmp(slot, "Variance") == 0, r);
+    const bool positive =
+        strcmp(slot, "Variance") == 0 || (strstr(slot, "Scale") && strstr(node->type, "quant"));
+    id[n++] = variable(m, var, positive, r);
     if (out)
         qs_node_set_out(m, node, slot, id, n);
     else

@@ -3,7 +3,7 @@
  * Graphs as text, for unit tests: a line per operator,
  *     TYPE SLOT:VAR ... > SLOT:VAR ... attribute=value ...
  * A parameter is written with its dims at its first use: w(16,3,3,3); parameters that a batch norm
- * takes for variances are positive. The input is x, the output y. Variables of one slot come one
+ * takes for variances, and scales of quantization, are positive. The input is x, the output y. Variables of one slot come one
  * after the other: X:a X:b.
  */
 #ifndef QS_TESTS_GRAPHS_H

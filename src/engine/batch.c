@@ -329,6 +329,8 @@ of_step(const struct batch *b, const struct step *s)
         return of_rows(b, s);
     case STEP_ROUND:
         return of_rounding(b, s);
+    case STEP_GRID:
+        return b->axis[s->x];
     case STEP_ALIAS:
         return b->axis[s->x] < 0
                    ? b->axis[s->x]

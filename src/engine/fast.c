@@ -621,9 +621,11 @@ qs_fast_step(const struct qs_fast *f, int i)
     const struct step *s = &qs_split_shown(f)->step[i];
     const int y = s->y >= 0 ? s->y : s->q >= 0 ? s->q : s->n_out > 0 ? s->out[0] : -1;
     const int32_t var = y >= 0 ? qs_split_shown(f)->value[y].var : -1;
-    return (struct qs_fast_step){.op_type = s->kind == STEP_ROUND ? "round"
-                                            : s->node             ? s->node->type
-                                                                  : "layout",
+    const bool rounds =
+        s->kind == STEP_ROUND || (s->kind == STEP_GRID && qs_split_shown(f)->value[y].rounding);
+    return (struct qs_fast_step){.op_type = rounds    ? "round"
+                                            : s->node ? s->node->type
+                                                      : "layout",
                                  .integer = is_integer(s),
                                  .name = var >= 0 ? f->m->var[var].name : "",
                                  .how = s->winograd ? "WINOGRAD" : how[s->kind],

@@ -547,18 +547,6 @@ round_line(void *arg, int64_t i, int member)
                                y->blocks, l.pixels, q, y->pixel);
 }
 
-/* Wide integers: floats on the grid. */
-static void
-round_floats(void *arg, int64_t i, int member)
-{
-    enum { MANY = 1 << 12 };
-    const struct job *j = arg;
-    const int64_t left = j->y->floats - i * MANY;
-    (void)member;
-    j->f->k->round(&j->y->rounding->grid, left < MANY ? left : MANY, j->x->data + i * MANY,
-                   j->y->data + i * MANY);
-}
-
 /* The largest magnitude of a row of an image (all its channels), or of a product. */
 static void
 find_most(void *arg, int64_t i, int member)
@@ -606,10 +594,6 @@ qs_run_ROUND(struct qs_fast *f, struct step *s)
     struct job j = {f, s, &f->value[s->x], &f->value[s->y]};
     if (j.y->units)
         find_units(f, &j);
-    if (j.y->layout != BYTES) {
-        qs_team_run(f->team, ceil_div(j.y->floats, 1 << 12), round_floats, &j);
-        return;
-    }
     const int64_t n = lines_of(j.y, j.x).n;
     if (j.y->count >= ROUND_BYTES)
         qs_team_run(f->team, n, round_line, &j);

@@ -333,6 +333,40 @@ qs_run_SOFTMAX(struct qs_fast *f, struct step *s)
     qs_team_run(f->team, j.x->count / j.x->d[j.x->n - 1], softmax_row, &j);
 }
 
+/* ---- rounding ---- */
+
+static void
+grid_block(void *arg, int64_t i, int member)
+{
+    const struct job *j = arg;
+    const struct rows rows = rows_of(j);
+    const float *x = block_at(j->x, j->y, i);
+    float *y = block_at(j->y, j->y, i);
+    (void)member;
+    for (int r = 0; r < rows.n; r++)
+        j->f->k->round(&j->s->grid, rows.pixels * j->y->pixel, x + r * j->x->row,
+                       y + r * j->y->row);
+}
+
+static void
+grid_piece(void *arg, int64_t i, int member)
+{
+    const struct job *j = arg;
+    const int64_t from = i * PIECE, left = j->y->count - from;
+    (void)member;
+    j->f->k->round(&j->s->grid, left < PIECE ? left : PIECE, j->x->data + from, j->y->data + from);
+}
+
+void
+qs_run_GRID(struct qs_fast *f, struct step *s)
+{
+    struct job j = job_of(f, s);
+    if (j.y->layout == BLOCKED)
+        run_blocks(&j, grid_block);
+    else
+        qs_team_run(f->team, (j.y->count + PIECE - 1) / PIECE, grid_piece, &j);
+}
+
 /* ---- layouts ---- */
 
 void

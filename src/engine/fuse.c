@@ -89,6 +89,18 @@ fuse_affine(struct qs_fast *f, struct step *s)
     merge(f, p, s);
 }
 
+/* To the grid, then back from it. */
+static void
+fuse_grid(struct qs_fast *f, struct step *s)
+{
+    struct step *p = qs_fuse_maker(f, s->x);
+    if (!p || p->kind != STEP_GRID || !s->grid.is_q || !p->grid.stays_q ||
+        p->grid.most != s->grid.most || p->grid.threshold != s->grid.threshold)
+        return;
+    p->grid.stays_q = false;
+    merge(f, p, s);
+}
+
 /* x + x * s becomes x * (s + 1). */
 static bool
 fuse_plus_one(struct qs_fast *f, struct step *s)
@@ -151,6 +163,8 @@ qs_fuse(struct qs_fast *f)
             fuse_affine(f, s);
         else if (s->kind == STEP_BINARY)
             fuse_addition(f, s);
+        else if (s->kind == STEP_GRID)
+            fuse_grid(f, s);
     }
     qs_round_fuse(f);
     qs_fuse_count(f);

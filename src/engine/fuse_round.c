@@ -183,6 +183,7 @@ makes_positive(const struct qs_fast *f, const struct step *s)
 {
     switch (s->kind) {
     case STEP_ROUND:
+    case STEP_GRID:
     case STEP_POOL:
     case STEP_CONVERT:
     case STEP_ALIAS:

@@ -58,6 +58,7 @@ makes_image(const struct qs_fast *f, const struct step *s)
     case STEP_DENSE:
     case STEP_IDENSE:
     case STEP_ROUND:
+    case STEP_GRID:
     case STEP_ALIAS:
     case STEP_SOFTMAX:
     case STEP_RNN:
@@ -75,7 +76,14 @@ wanted_to_round(const struct step *s, const struct value *x, const struct value 
     const bool image = x->n == 4 && y->inner == 0;
     if (x->layout == BLOCKED || (x->layout == BYTES && image))
         return BLOCKED;
-    return image && x->d[1] > QK_I8_QUAD && y->rounding->bits <= 8 && s->x >= 0 ? BLOCKED : PLAIN;
+    return image && x->d[1] > QK_I8_QUAD && s->x >= 0 ? BLOCKED : PLAIN;
+}
+
+static enum layout
+wanted_on_grid(const struct value *x)
+{
+    const bool blocks = x->layout == BLOCKED || (x->layout == BYTES && x->inner == 0);
+    return blocks ? BLOCKED : PLAIN;
 }
 
 static enum layout
@@ -84,6 +92,8 @@ wanted(const struct qs_fast *f, const struct step *s, const struct value *x)
     const bool first = x == &f->value[s->x];
     if (s->kind == STEP_ROUND)
         return wanted_to_round(s, x, &f->value[s->y]);
+    if (s->kind == STEP_GRID)
+        return wanted_on_grid(x);
     if (first && (is_integer(s) || (s->kind == STEP_POOL && f->value[s->y].rounding)))
         return BYTES;
     if (s->kind == STEP_CONCAT && f->value[s->y].rounding)
@@ -130,8 +140,10 @@ convert_input(void *arg, int *value)
     const struct want *w = arg;
     struct qs_fast *f = w->f;
     const enum layout to = wanted(f, w->s, &f->value[*value]);
-    /* blocks that are not full in the middle: only a convolution counts channels that way */
-    if (to == BLOCKED && f->value[*value].lanes && w->s->kind != STEP_CONV)
+    /* blocks that are not full in the middle: only a convolution counts channels that way, and
+     * rounding does not count */
+    if (to == BLOCKED && f->value[*value].lanes && w->s->kind != STEP_CONV &&
+        w->s->kind != STEP_GRID)
         *value = convert(f, *value, PLAIN);
     *value = convert(f, *value, to);
 }
@@ -181,7 +193,7 @@ static enum layout
 made_layout(const struct qs_fast *f, const struct step *s)
 {
     const struct value *y = &f->value[s->y];
-    if (s->kind == STEP_ROUND && y->rounding->bits > 8)
+    if (s->kind == STEP_GRID)
         return f->value[s->x].layout;
     if (s->kind == STEP_ROUND || ((s->kind == STEP_POOL || s->kind == STEP_CONCAT) && y->rounding))
         return BYTES;
@@ -207,6 +219,10 @@ set_layout(struct qs_fast *f, int step)
         f->value[s->y].made = step;
         if (f->value[s->y].layout == BYTES)
             set_bytes(f, s);
+        if (s->kind == STEP_GRID && f->value[s->x].lanes) {
+            f->value[s->y].lanes = f->value[s->x].lanes;
+            f->value[s->y].blocks = f->value[s->x].blocks;
+        }
     }
     if (s->q >= 0) {
         f->value[s->q].layout = BYTES;

@@ -254,8 +254,11 @@ static enum qs_err
 lower_node(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, int32_t number)
 {
     enum qs_err err = check_shapes(cx, f, node, number);
-    if (!err && !lower_known(f, node, number))
+    if (!err && !lower_known(f, node, number)) {
         err = lower_forward(cx, f, node, number);
+        if (!err)
+            err = qs_lower_constant(cx, f, number);
+    }
     qs_round_choose(f, node, number);
     qs_round_done(f, number);
     return err;

@@ -3,6 +3,7 @@
  * Inside the fast engine (fast.h): values, steps, and the phases that make them.
  *
  *   lower*.c   nodes of block 0 become steps over values (one value per definition of a variable)
+ *   lower_quant.c  operators of quantization, simulated; lower_constant.c  those on weights
  *   lower_round.c  what is computed on rounded inputs, and what of it in integers
  *   fuse.c     steps merge: scales, biases, activations, additions, rounding into convolutions
  *   layout.c   every value gets a layout, conversions become steps, halos, memory
@@ -99,6 +100,7 @@ struct step {
     int *in, n_in, *out, n_out; /* FORWARD, CONCAT: all values, in slot order; -1: absent */
     struct qk_post post;
     bool has_post;
+    struct qk_round grid; /* GRID */
     /* CONV, DEPTHWISE, DENSE, TRANSPOSED, AFFINE */
     int w;                 /* constant; -1 */
     bool w_transposed;     /* DENSE: rows are outputs */

@@ -7,8 +7,8 @@
 
 /* ---- per channel ---- */
 
-static struct step *
-start_affine(struct qs_fast *f, const struct qs_node *node, int x, const char *out)
+struct step *
+qs_lower_affine(struct qs_fast *f, const struct qs_node *node, int x, const char *out)
 {
     struct step *s = qs_lower_start(f, STEP_AFFINE, node, x, out);
     const int64_t c = f->value[x].n > 1 ? f->value[x].d[1] : 1;
@@ -40,7 +40,7 @@ qs_lower_batch_norm(struct qs_fast *f, const struct qs_node *node, int32_t numbe
             return false;
     }
     const double epsilon = (double)(float)qs_attr_float(node, "epsilon", 1e-5);
-    struct step *s = start_affine(f, node, x, "Y");
+    struct step *s = qs_lower_affine(f, node, x, "Y");
     for (int64_t i = 0; i < s->oc; i++) {
         const double deviation = sqrt(qs_lower_param(&f->value[p[3]], i) + epsilon);
         s->scale[i] = qs_lower_param(&f->value[p[0]], i) / deviation;
@@ -64,7 +64,7 @@ qs_lower_scale(struct qs_fast *f, const struct qs_node *node, int32_t number)
     }
     if (!is_image(f, x))
         return false;
-    struct step *s = start_affine(f, node, x, "Out");
+    struct step *s = qs_lower_affine(f, node, x, "Out");
     for (int64_t i = 0; i < s->oc; i++) {
         s->scale[i] = scale;
         s->shift[i] = qs_attr_int(node, "bias_after_scale", 1) ? bias : bias * scale;
@@ -105,7 +105,7 @@ qs_lower_act(struct qs_fast *f, const struct qs_node *node, int32_t number)
         return false;
     for (int i = 0; i < 3; i++)
         p[i] = a->attr[i] ? qs_attr_float(node, a->attr[i], a->def[i]) : a->def[i];
-    struct step *s = start_affine(f, node, x, "Out");
+    struct step *s = qs_lower_affine(f, node, x, "Out");
     s->post = (struct qk_post){a->kind, (float)p[0], (float)p[1], (float)p[2]};
     if (a->kind == QK_POST_HARD_SWISH)
         s->post.c = (float)(1 / p[2]);
@@ -120,7 +120,7 @@ qs_lower_clip(struct qs_fast *f, const struct qs_node *node, int32_t number)
     const int x = qs_lower_input(f, node, "X");
     if (!is_image(f, x) || has_input(node, "Min") || has_input(node, "Max"))
         return false;
-    struct step *s = start_affine(f, node, x, "Out");
+    struct step *s = qs_lower_affine(f, node, x, "Out");
     s->post.a = (float)qs_attr_float(node, "min", -(double)INFINITY);
     s->post.b = (float)qs_attr_float(node, "max", (double)INFINITY);
     s->has_post = true;
@@ -164,7 +164,7 @@ lower_with_constant(struct qs_fast *f, const struct qs_node *node, int32_t numbe
         !varies_along(v, c, qs_attr_int(node, "axis", -1), at))
         return false;
     const bool one = c->count == 1;
-    struct step *s = start_affine(f, node, x, "Out");
+    struct step *s = qs_lower_affine(f, node, x, "Out");
     c = &f->value[y];
     for (int64_t i = 0; i < s->oc; i++) {
         const double k = qs_lower_param(c, one ? 0 : i);

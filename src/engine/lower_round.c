@@ -21,6 +21,7 @@ rounding_of(struct qs_fast *f, int act)
     r->act = act;
     r->bits = a->bits;
     r->grid = qk_round_of(threshold, a->bits);
+    r->grid.away = a->half_away;
     r->unit = (double)threshold / (double)r->grid.most;
     if (a->bits <= BYTE_BITS) {
         const int most = (1 << (a->bits - 1)) - 1;
@@ -37,7 +38,8 @@ static int
 find_round(const struct qs_fast *f, int value, const struct rounding *r)
 {
     for (int i = f->n_step - 1; i >= 0; i--)
-        if (f->step[i].kind == STEP_ROUND && f->step[i].x == value &&
+        if (f->step[i].x == value && f->step[i].y >= 0 && f->value[f->step[i].y].rounding &&
+            (f->step[i].kind == STEP_ROUND || f->step[i].kind == STEP_GRID) &&
             f->value[f->step[i].y].rounding->act == r->act)
             return f->step[i].y;
     return -1;
@@ -64,7 +66,8 @@ round_value(struct qs_fast *f, int value, int32_t var, const struct rounding *r,
     if (r->dynamic)
         v->units =
             qs_arena_calloc(&f->arena, (size_t)(v->d[0] + qs_round_rows(v)), sizeof(*v->units));
-    struct step *s = qs_lower_step(f, STEP_ROUND);
+    struct step *s = qs_lower_step(f, r->bits <= BYTE_BITS ? STEP_ROUND : STEP_GRID);
+    s->grid = r->grid;
     s->x = value;
     s->y = y;
     s->node = node;
@@ -146,6 +149,7 @@ integer_kind(enum kind kind)
     case STEP_ITRANSPOSED:
     case STEP_IDENSE:
     case STEP_ROUND:
+    case STEP_GRID:
     case STEP_POOL:
     case STEP_RESIZE:
     case STEP_BINARY:

@@ -25,6 +25,19 @@ struct step *qs_lower_start(struct qs_fast *f, enum kind kind, const struct qs_n
 /* Ends the making of a step: its value becomes what the variable holds. */
 void qs_lower_finish(struct qs_fast *f, struct step *s, const struct qs_node *node, int32_t number);
 double *qs_lower_doubles(struct qs_fast *f, int64_t n, double v); /* [n], all v, in the arena */
+/* Per channel of an image, else per element of its rows: x * scale[oc] + shift[oc], both to be
+ * filled; s->oc says how many. */
+struct step *qs_lower_affine(struct qs_fast *f, const struct qs_node *node, int x, const char *out);
+
+/* lower_constant.c */
+/* The step that was added last, FORWARD of node `number`, is run and goes when it makes weights of
+ * weights (an operator of quantization that reads constants alone). Weights stay with the packs of
+ * the model. */
+enum qs_err qs_lower_constant(struct qs_ctx *cx, struct qs_fast *f, int32_t number) QS_MUST_CHECK;
+
+/* lower_shape.c */
+/* The first variable of output slot `out` is the value x. */
+bool qs_lower_identity_of(struct qs_fast *f, const struct qs_node *node, int x, const char *out);
 
 /* lower_conv.c: windows */
 /* One or two positive integers of an attribute (1 without it). */

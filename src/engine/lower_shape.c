@@ -30,17 +30,22 @@ qs_lower_alias(struct qs_fast *f, const struct qs_node *node, int32_t number)
 }
 
 bool
+qs_lower_identity_of(struct qs_fast *f, const struct qs_node *node, int x, const char *out)
+{
+    const int32_t var = qs_node_output(node, out, 0);
+    if (x < 0 || var < 0)
+        return false;
+    f->now[var] = x;
+    return true;
+}
+
+bool
 qs_lower_identity(struct qs_fast *f, const struct qs_node *node, int32_t number)
 {
-    const int x = qs_lower_input(f, node, "X");
-    const int32_t out = qs_node_output(node, "Out", 0);
     (void)number;
-    if (x < 0 || out < 0 ||
-        (strcmp(node->type, "dropout") == 0 &&
-         strcmp(qs_attr_str(node, "dropout_implementation", ""), "upscale_in_train") != 0))
-        return false;
-    f->now[out] = x;
-    return true;
+    return (strcmp(node->type, "dropout") != 0 ||
+            strcmp(qs_attr_str(node, "dropout_implementation", ""), "upscale_in_train") == 0) &&
+           qs_lower_identity_of(f, node, qs_lower_input(f, node, "X"), "Out");
 }
 
 bool

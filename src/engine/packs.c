@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/graph.h"
 
 struct entry {
     struct qs_pack pack;    /* first: a pack is its entry */
@@ -38,9 +39,20 @@ qs_packs_ref(struct qs_packs *p)
     return p;
 }
 
+void
+qs_pack_free_constant(struct qs_tensor *t)
+{
+    if (!t)
+        return;
+    qs_buf_unref(t->buf);
+    free((void *)(uintptr_t)t->dims);
+    free(t);
+}
+
 static void
 free_entry(struct entry *e)
 {
+    qs_pack_free_constant(e->pack.constant);
     free(e->pack.packed);
     free(e->pack.bias);
     free((void *)(uintptr_t)e->key.lanes);

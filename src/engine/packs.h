@@ -22,9 +22,12 @@ struct qs_pack_key {
 };
 
 struct qs_pack {
-    float *packed, *bias; /* bias may be NULL */
-    int64_t floats;       /* of both */
+    float *packed, *bias;       /* may be NULL */
+    int64_t floats;             /* of all */
+    struct qs_tensor *constant; /* that was computed; its buffer and dims are its own. NULL */
 };
+
+void qs_pack_free_constant(struct qs_tensor *t); /* NULL is fine */
 
 /* The pack with that key, one reference more; NULL: there is none. */
 const struct qs_pack *qs_packs_find(struct qs_packs *p, const struct qs_pack_key *key);

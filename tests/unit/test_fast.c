@@ -233,6 +233,11 @@ check_graph(void **arg)
     qs_model_unref(m);
 }
 
+/* To the grid and back. */
+#define QDQ(x, y, s)                                                 \
+    "quantize_linear X:" x " Scale:" s " > Y:" y "_q quant_axis=-1", \
+        "dequantize_linear X:" y "_q Scale:" s " > Y:" y " quant_axis=-1"
+#define FAKE(type, x, y, s) type " X:" x " InScale:" s " > Out:" y " is_test=true"
 #define CONV1 "conv2d Input:x Filter:w(20,3,3,3) > Output:c strides=[2,2] paddings=[1,1]"
 #define BN(x, y, c)                                                                             \
     "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
@@ -413,6 +418,42 @@ static struct graph graphs[] = {
       "reshape2 X:o > Out:u shape=[5,3,64]", "matmul_v2 X:u Y:w(64,128) > Out:v",
       "elementwise_add X:v Y:t > Out:y axis=-1"},
      "FORWARD FORWARD RNN FORWARD ALIAS ALIAS DENSE FORWARD"},
+    {"quantized values are floats on a grid, weights are computed before",
+     "2,3,8,8",
+     {QDQ("x", "a", "s(1)"), "quantize_linear X:w(20,3,3,3) Scale:sw(20) > Y:wq quant_axis=0",
+      "dequantize_linear X:wq Scale:sw > Y:wd quant_axis=0",
+      "conv2d Input:a Filter:wd > Output:c paddings=[1,1]", BN("c", "n", "20"), "relu X:n > Out:r",
+      QDQ("r", "e", "t(1)"),
+      "depthwise_conv2d Input:e Filter:d(20,1,3,3) > Output:y groups=20 paddings=[1,1]"},
+     "GRID CONVERT CONV GRID DEPTHWISE CONVERT"},
+    {"integers of the older format",
+     "2,20,5,6",
+     {FAKE("fake_quantize_moving_average_abs_max", "x", "a", "s(1)"),
+      "conv2d Input:a Filter:w(21,20,1,1) > Output:c",
+      "fake_channel_wise_dequantize_max_abs X:c Scales:sw(21) Scales:s > Out:d",
+      "elementwise_add X:d Y:b(21) > Out:f axis=1",
+      FAKE("fake_quantize_dequantize_moving_average_abs_max", "f", "g", "t(1)"),
+      "fake_channel_wise_dequantize_max_abs X:v(10,21) Scales:sv(10) > Out:vd quant_axis=0",
+      "pool2d X:g > Out:p ksize=[1,1] global_pooling=true pooling_type=avg",
+      "flatten_contiguous_range X:p > Out:h start_axis=1 stop_axis=3",
+      "matmul_v2 X:h Y:vd > Out:y trans_y=true"},
+     "GRID CONVERT CONV GRID POOL CONVERT ALIAS DENSE"},
+    {"a concatenation is rounded in its blocks",
+     "1,3,8,8",
+     {"conv2d Input:x Filter:w(20,3,3,3) > Output:c paddings=[1,1]",
+      "conv2d Input:x Filter:w2(24,3,1,1) > Output:d", "concat X:c X:d > Out:f axis=1",
+      QDQ("f", "g", "s(1)"), "conv2d Input:g Filter:w4(30,44,3,3) > Output:y paddings=[1,1]"},
+     NULL},
+    {"both what was rounded and what was not is read",
+     "1,3,8,8",
+     {CONV1, QDQ("c", "g", "s(1)"), "elementwise_mul X:c Y:g > Out:m",
+      "quantize_linear X:m Scale:s > Y:q quant_axis=-1", "scale X:q > Out:y scale=0.5 bias=1.0"},
+     "CONVERT CONV GRID BINARY GRID AFFINE CONVERT"},
+    {"scales that are found while it runs",
+     "1,3,8,8",
+     {CONV1, "fake_quantize_abs_max X:c > Out:q OutScale:s",
+      "fake_dequantize_max_abs X:q Scale:s > Out:y max_range=127.0"},
+     "CONVERT CONV CONVERT FORWARD FORWARD"},
     {"a variable written twice",
      "1,3,8,8",
      {CONV1, "relu X:c > Out:c", "sigmoid X:c > Out:c",
