@@ -356,27 +356,39 @@ ui_prompt_key(struct ui *ui, const struct ui_key *key)
         insert_char(p, (unsigned)code);
 }
 
+/* The end of a text that is at most so many columns wide. */
+static const char *
+tail(const char *text, int columns)
+{
+    while (*text && ui_width(text) > columns)
+        do
+            text++;
+        while (((unsigned char)*text & 0xC0) == 0x80);
+    return text;
+}
+
+/* Of a long label only the end, which says what is to be typed, so that there is room to. */
+static int
+draw_label(const struct ui_prompt *p, struct ui_screen *s, int y)
+{
+    const int most = p->kind == UI_PROMPT_YES_NO ? s->w - 1 : s->w / 2;
+    if (ui_width(p->label) <= most)
+        return ui_put(s, y, 0, s->w, UI_PROMPT, p->label);
+    ui_put_char(s, y, 0, 1, UI_PROMPT, 0x2026, '~');
+    return 1 + ui_put(s, y, 1, s->w - 1, UI_PROMPT, tail(p->label, most - 1));
+}
+
 int
 ui_prompt_draw(const struct ui_prompt *p, struct ui_screen *s, int y)
 {
-    int x = ui_put(s, y, 0, s->w, UI_PROMPT, p->label);
-    char *head = strndup(p->text.s, p->at);
-    const int head_w = ui_width(head ? head : "");
-    free(head);
+    const int x = draw_label(p, s, y);
+    char *head = qs_xasprintf("%.*s", (int)p->at, p->text.s);
     /* the end that has the cursor stays in sight */
-    const char *text = p->text.s;
-    int at = head_w;
-    while (at >= s->w - x - 1 && *text) {
-        const char *next = text + 1;
-        while (((unsigned char)*next & 0xC0) == 0x80)
-            next++;
-        char one[8] = "";
-        memcpy(one, text, (size_t)(next - text) < sizeof(one) ? (size_t)(next - text) : 1);
-        at -= ui_width(one);
-        text = next;
-    }
-    const int used = ui_put(s, y, x, s->w - x, UI_TEXT, text);
+    const char *seen = tail(head, s->w - x - 2);
+    const int at = ui_width(seen);
+    const int used = ui_put(s, y, x, s->w - x, UI_TEXT, p->text.s + (seen - head));
+    free(head);
     if (p->choices[0])
         ui_putf(s, y, x + used + 2, s->w - x - used - 2, UI_DIM, "[%s]", p->choices);
-    return x + (at > 0 ? at : 0);
+    return x + at;
 }

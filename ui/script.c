@@ -72,7 +72,9 @@ ui_script_run(struct qs_ctx *cx, struct ui *ui, const char *text, const char *pa
         if (*line == '\0' || *line == '#')
             continue;
         if (*line == ':' && !ui->prompt.active) {
-            ui->message[0] = '\0';
+            /* what a job said that was faster than the script stays */
+            if (strcmp(line, ":wait") != 0)
+                ui->message[0] = '\0';
             ui_command(ui, line);
             ui_pump(ui);
             ui_draw(ui);

@@ -7,6 +7,16 @@
 
 #include "base/mem.h"
 
+/* Calibrations of older versions do not say; they took the best of each. */
+static bool
+took_the_best(const struct qs_run *run)
+{
+    static const char line[] = "# algo = ";
+    const char *at = run->plan ? strstr(run->plan, line) : NULL;
+    return run->kind && strcmp(run->kind, "calibrate") == 0 &&
+           (!at || strncmp(at + sizeof(line) - 1, "auto\n", 5) == 0);
+}
+
 /* "abs_max=6.5 kl=5.75"; names it does not know are passed over. */
 static void
 read_thresholds(const char *text, struct qs_observed *of)
@@ -106,7 +116,7 @@ ui_calibration_new(const struct qs_run *run, const struct qs_model *m)
     struct ui_calibration *c = qs_xcalloc(1, sizeof(*c));
     c->run = run->id;
     c->started = run->started;
-    c->best_bits = run->kind && strcmp(run->kind, "calibrate") == 0 ? run->bits : 0;
+    c->best_bits = took_the_best(run) ? run->bits : 0;
     c->n_var = m->n_var;
     c->of_var = qs_xmalloc(((size_t)m->n_var + 1) * sizeof(*c->of_var));
     for (int i = 0; i < m->n_var; i++)
@@ -164,6 +174,35 @@ ui_seen_clipped(const struct ui_seen *s, double threshold)
     return above / (double)s->of.n_values;
 }
 
+/* The error beside the signal, with what `auto` goes by: squares of what is clipped count more. */
+static double
+cost_of(const struct qs_observed *of, double threshold, double db)
+{
+    double signal = 0, clipped = 0;
+    for (int i = 0; i < of->n_bin; i++) {
+        const double x = fmin((i + 0.5) * of->width, of->max), beyond = fmax(0, x - threshold);
+        signal += (double)of->count[i] * x * x;
+        clipped += (double)of->count[i] * beyond * beyond;
+    }
+    return pow(10, -db / 10) + (QS_CLIPPED_COUNTS - 1) * (signal > 0 ? clipped / signal : 0);
+}
+
+static int
+best_of(const struct qs_observed *of)
+{
+    double least = INFINITY;
+    int best = -1;
+    for (int i = 0; i < QS_N_ALGO; i++) {
+        const double cost =
+            isnan(of->sqnr_db[i]) ? INFINITY : cost_of(of, of->threshold[i], of->sqnr_db[i]);
+        if (cost < least) {
+            least = cost;
+            best = i;
+        }
+    }
+    return best;
+}
+
 void
 ui_calibration_at(struct ui_calibration *c, int bits)
 {
@@ -172,13 +211,8 @@ ui_calibration_at(struct ui_calibration *c, int bits)
     c->bits = bits;
     for (int k = 0; k < c->n; k++) {
         struct qs_observed *of = &c->seen[k].of;
-        of->best = -1;
-        for (int i = 0; i < QS_N_ALGO; i++) {
+        for (int i = 0; i < QS_N_ALGO; i++)
             of->sqnr_db[i] = ui_seen_sqnr(&c->seen[k], bits, of->threshold[i]);
-            if (!isnan(of->sqnr_db[i]) && (of->best < 0 || of->sqnr_db[i] > of->sqnr_db[of->best]))
-                of->best = i;
-        }
-        if (bits == c->best_bits && c->seen[k].algo >= 0)
-            of->best = c->seen[k].algo;
+        of->best = bits == c->best_bits && c->seen[k].algo >= 0 ? c->seen[k].algo : best_of(of);
     }
 }

@@ -43,8 +43,8 @@ const struct ui_seen *ui_seen_of(const struct ui_calibration *c, int32_t var);
 double ui_seen_sqnr(const struct ui_seen *s, int bits, double threshold);
 /* Share of the values whose size is above the threshold, 0..1. */
 double ui_seen_clipped(const struct ui_seen *s, double threshold);
-/* Fills of.sqnr_db and of.best, the calibrator with the least error (-1: none has a threshold), of
- * every variable at `bits`, when they are for others. */
+/* Fills of.sqnr_db and of.best, what `auto` takes (-1: none has a threshold), of every variable at
+ * `bits`, when they are for others. */
 void ui_calibration_at(struct ui_calibration *c, int bits);
 
 #endif

@@ -157,6 +157,7 @@ ui_task_calibrate(struct ui *ui, const char *data, int64_t samples)
         .data = t->data,
         .samples = samples,
         .batch = plan->batch,
+        .algo = plan->algo,
         .calib = {.bits = plan->activation_bits,
                   .hist_percent = plan->hist_percent,
                   .paddle = plan->compat == QS_COMPAT_PADDLE,

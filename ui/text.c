@@ -59,7 +59,7 @@ ui_add_decibel(struct qs_str *out, double db)
 void
 ui_add_metric(struct qs_str *out, const char *name, double value)
 {
-    struct qs_metric_look look = {.format = "%.4g"};
+    struct qs_metric_look look = {.format = fabs(value) < 10 ? "%.4f" : "%.4g"};
     char text[64];
     qs_app_metric_look(name, &look);
     snprintf(text, sizeof(text), look.format, value);

@@ -452,14 +452,19 @@ act_with_text(struct ui *ui, void *arg, const char *text)
         ui_act(ui, act, text);
 }
 
-/* What stands in the line when an action asks; NULL: nothing. */
-static const char *
-initial_text(const struct ui *ui, enum ui_action act)
+/* What stands in the line when an action asks. */
+static void
+initial_text(const struct ui *ui, enum ui_action act, struct qs_str *out)
 {
     const struct ui_table *t = ui_focused_table(ui);
-    if (act == UI_ACT_CALIBRATE)
-        return ui->plan.now.data;
-    return act == UI_ACT_FILTER && t ? t->filter.text : NULL;
+    const struct qs_plan *plan = &ui->plan.now;
+    if (act == UI_ACT_CALIBRATE && plan->data) {
+        qs_str_add(out, plan->data);
+        if (plan->samples)
+            qs_str_printf(out, " %d", plan->samples);
+    } else if (act == UI_ACT_FILTER && t && t->filter.text) {
+        qs_str_add(out, t->filter.text);
+    }
 }
 
 /* An action that needs text asks for it when a key gave it. */
@@ -474,8 +479,12 @@ ask_argument(struct ui *ui, enum ui_action act)
         snprintf(label, sizeof(label), "%s", act == UI_ACT_SEARCH ? "/" : "\\");
     else
         snprintf(label, sizeof(label), "%s (%s): ", _(row->help), row->arg);
-    ui_ask(ui, ui_takes_path(act) ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label, initial_text(ui, act),
+    struct qs_str initial;
+    qs_str_init(&initial);
+    initial_text(ui, act, &initial);
+    ui_ask(ui, ui_takes_path(act) ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label, initial.s,
            act_with_text, (void *)(intptr_t)act);
+    qs_str_release(&initial);
     return true;
 }
 

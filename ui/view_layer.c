@@ -263,6 +263,16 @@ add_calibrator(struct state *st, const struct ui_seen *s, int algo, double t, bo
     l->item = taken ? UI_STRONG : UI_TEXT;
 }
 
+/* The calibrator that is taken is what `auto` found. */
+static bool
+by_auto(const struct ui_model *m, int layer)
+{
+    const struct qs_decision *d = ui_layer_decision(m, layer);
+    if (d && d->threshold > 0)
+        return false;
+    return d && d->algo >= 0 ? d->algo == QS_ALGO_auto : m->calibration->best_bits > 0;
+}
+
 /* Ranges, and what each calibrator makes of them. */
 static void
 add_activation(struct state *st, const struct ui_model *m)
@@ -282,6 +292,8 @@ add_activation(struct state *st, const struct ui_model *m)
     for (int i = 0; i < QS_N_ALGO; i++)
         if (s->of.threshold[i] > 0)
             add_calibrator(st, s, i, s->of.threshold[i], i == taken);
+    if (taken >= 0 && by_auto(m, st->ui->layer))
+        add(st, "auto", _("clipping counts %d times"), QS_CLIPPED_COUNTS)->item = UI_DIM;
     const double by_hand = ui_layer_threshold(m, st->ui->layer, s);
     if (taken < 0 && by_hand > 0)
         add_calibrator(st, s, -1, by_hand, true);

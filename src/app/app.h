@@ -215,6 +215,7 @@ struct qs_calibrate_options {
     int64_t max_pixels;     /* of a picture; 0: the default */
     struct qs_calib_options calib;
     const bool *want; /* [n_var] variables to observe; NULL: qs_app_calibrate_want */
+    int algo;         /* enum qs_algo whose thresholds qs_app_calibrate_run stores as the taken ones */
 };
 struct qs_calibrated {
     int n;

@@ -585,7 +585,8 @@ note_choices(const struct qs_calibrate_options *opt, struct qs_run *run)
     qs_str_init(&text);
     qs_str_printf(&text, "# data = %s\n# samples = %" PRId64 "\n# batch = %" PRId64 "\n",
                   data ? data : opt->data, opt->samples, opt->batch);
-    qs_str_printf(&text, "# hist-percent = %g\n", opt->calib.hist_percent);
+    qs_str_printf(&text, "# algo = %s\n# hist-percent = %g\n", qs_algo_names[opt->algo],
+                  opt->calib.hist_percent);
     if (opt->calib.paddle)
         qs_str_printf(&text, "# compat = paddle\n# format = %s\n",
                       opt->calib.qdq ? "qdq" : "fakequant");
@@ -593,6 +594,16 @@ note_choices(const struct qs_calibrate_options *opt, struct qs_run *run)
     free(run->plan);
     run->plan = qs_str_take(&text);
     run->bits = opt->calib.bits;
+}
+
+static void
+store_rows(const struct qs_calibrated *c, const struct qs_opened *o, int algo, struct qs_run *run)
+{
+    int *taken = qs_xcalloc((size_t)c->n + 1, sizeof(*taken));
+    for (int i = 0; i < c->n; i++)
+        taken[i] = algo;
+    qs_calibrated_rows(c, o, taken, run);
+    free(taken);
 }
 
 enum qs_err
@@ -611,6 +622,6 @@ qs_app_calibrate_run(struct qs_ctx *cx, const struct qs_opened *o,
         qs_record_store(cx, &record, db);
     err = qs_app_calibrate(cx, o, opt, out);
     if (!err)
-        qs_calibrated_rows(out, o, NULL, run);
+        store_rows(out, o, opt->algo, run);
     return qs_record_end(cx, &record, err);
 }

@@ -232,6 +232,7 @@ calibrate(struct qs_ctx *cx, const struct qs_common *common, const struct option
                   .qdq = opt->format == 0,
                   .algos = algos},
         .want = all,
+        .algo = QS_ALGO_auto,
     };
     struct qs_calibrated c;
     struct qs_run run;

@@ -157,6 +157,35 @@ the_best_is_what_the_run_took(void **state)
     free(row.thresholds);
 }
 
+/* A run that says which calibrator it took is no word on the best: that is what auto would take. */
+static void
+the_best_is_what_auto_takes(void **state)
+{
+    (void)state;
+    struct qs_observed seen;
+    struct qs_run_activation row;
+    struct qs_observer *o = observe(8, 0, &seen);
+    char plan[] = "# samples = 1\n# algo = avg\n";
+    store(&seen, "avg", &row);
+    const struct qs_run run = {.id = 3,
+                               .kind = "calibrate",
+                               .plan = plan,
+                               .bits = 8,
+                               .activation = &row,
+                               .n_activation = 1};
+    struct qs_model *m = model();
+    struct ui_calibration *c = ui_calibration_new(&run, m);
+    ui_calibration_at(c, 8);
+    assert_int_equal(c->seen[0].algo, QS_ALGO_avg);
+    assert_int_equal(c->seen[0].of.best, seen.best);
+    assert_true(seen.sqnr_db[QS_ALGO_mse] > seen.sqnr_db[seen.best]);
+    ui_calibration_free(c);
+    qs_model_unref(m);
+    qs_observer_free(o);
+    free(row.count);
+    free(row.thresholds);
+}
+
 static void
 what_is_clipped_is_counted(void **state)
 {
@@ -243,6 +272,7 @@ main(void)
     static const struct CMUnitTest test[] = {
         cmocka_unit_test(errors_are_those_that_were_measured),
         cmocka_unit_test(the_best_is_what_the_run_took),
+        cmocka_unit_test(the_best_is_what_auto_takes),
         cmocka_unit_test(what_is_clipped_is_counted),
         cmocka_unit_test(rows_that_make_no_sense_do_no_harm),
         cmocka_unit_test(a_run_of_other_variables_is_none),
