@@ -657,6 +657,13 @@ add_link(struct links *l, int a, int b)
     l->v[l->n++] = (struct link){a, b};
 }
 
+static bool
+reads_constant(const struct apart *a, int i)
+{
+    const int32_t x = qs_node_input(node_at(a, i), "X", 0);
+    return x >= 0 && is_constant(a, x);
+}
+
 /* Whether the node at i rounds an activation: a quantizer, or the way back from one. */
 static bool
 rounds(const struct apart *a, const int *from, int i)
@@ -665,10 +672,10 @@ rounds(const struct apart *a, const int *from, int i)
     if (!k || k->does == WATCH || k->does == TO_INTEGERS)
         return false;
     if (k->does == ROUND)
-        return !is_constant(a, qs_node_input(node_at(a, i), "X", 0));
+        return !reads_constant(a, i);
     const int src = from[i];
     const struct kind *of = src < 0 ? NULL : kind_of(node_at(a, src));
-    return of && of->does == TO_INTEGERS && !is_constant(a, qs_node_input(node_at(a, src), "X", 0));
+    return of && of->does == TO_INTEGERS && !reads_constant(a, src);
 }
 
 static bool
@@ -906,7 +913,7 @@ qs_static_take_apart(struct qs_ctx *cx, struct qs_model *m, struct qs_static_not
     if (m->n_block == 0)
         return QS_OK;
     enum qs_err err = qs_take_scales(cx, m, out);
-    if (err || out->n_weight > 0 || !has_operators(m))
+    if (err || out->n_weight > 0 || out->n_act > 0 || !has_operators(m))
         return err;
     start(&a);
     err = walk(&a);
