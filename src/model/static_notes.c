@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/mem.h"
+
 void
 qs_static_notes_release(struct qs_static_notes *n)
 {
@@ -16,6 +18,48 @@ qs_static_notes_release(struct qs_static_notes *n)
     free(n->weight);
     free(n->node);
     *n = (struct qs_static_notes){0};
+}
+
+/* Room for entry n: twice as much at every power of two. */
+static void *
+one_more(void *array, int n, size_t size)
+{
+    return (n & (n - 1)) == 0 ? qs_xrealloc(array, (n ? 2 * (size_t)n : 1) * size) : array;
+}
+
+int
+qs_static_add_act(struct qs_static_notes *n, struct qs_quant_act act)
+{
+    n->act = one_more(n->act, n->n_act, sizeof(act));
+    n->act[n->n_act] = act;
+    return n->n_act++;
+}
+
+int
+qs_static_add_weight(struct qs_static_notes *n, struct qs_quant_weight weight)
+{
+    n->weight = one_more(n->weight, n->n_weight, sizeof(weight));
+    n->weight[n->n_weight] = weight;
+    return n->n_weight++;
+}
+
+int
+qs_static_add_node(struct qs_static_notes *n, struct qs_quant_node node)
+{
+    n->node = one_more(n->node, n->n_node, sizeof(node));
+    n->node[n->n_node] = node;
+    return n->n_node++;
+}
+
+void
+qs_static_add_read(struct qs_quant_node *q, int act)
+{
+    q->all = one_more(q->all, q->n_all, sizeof(*q->all));
+    q->all[q->n_all++] = act;
+    if (q->n_all == 1)
+        q->act = act;
+    else if (q->n_all == 2)
+        q->act2 = act;
 }
 
 int

@@ -53,6 +53,13 @@ struct qs_static_notes {
 
 void qs_static_notes_release(struct qs_static_notes *n);
 
+/* An entry at the end, and its index. What it points to is the notes' from here on. */
+int qs_static_add_act(struct qs_static_notes *n, struct qs_quant_act act);
+int qs_static_add_weight(struct qs_static_notes *n, struct qs_quant_weight weight);
+int qs_static_add_node(struct qs_static_notes *n, struct qs_quant_node node);
+/* One more rounded activation that the node reads: in all, act and act2. */
+void qs_static_add_read(struct qs_quant_node *q, int act);
+
 /* Entries of the notes; -1: none. */
 int qs_static_find_node(const struct qs_static_notes *n, int32_t node);
 int qs_static_find_weight(const struct qs_static_notes *n, int32_t var);

@@ -472,6 +472,39 @@ integers_with_scales_in_attributes(void **state)
     end(&a);
 }
 
+/* A Paddle-Lite file keeps its program, whatever else stands in it. */
+static void
+a_lite_file_keeps_its_program(void **state)
+{
+    enum { N = 20 };
+    const float scale = 0.5f;
+    struct qs_str text;
+    struct apart a = {0};
+    (void)state;
+    qs_str_init(&text);
+    for (int i = 0; i <= N + 1; i++)
+        qs_str_printf(&text, "var v%d 1,2\n", i);
+    qs_str_add(&text, "float s 1 4\n");
+    for (int i = 0; i < N; i++)
+        qs_str_printf(&text, "op relu X=v%d > Out=v%d @enable_int8=1\n", i, i + 1);
+    qs_str_printf(&text, "op quantize_linear X=v%d Scale=s > Y=v%d @quant_axis=-1\n", N, N + 1);
+    qs_ctx_init(&a.cx);
+    char *lines = qs_str_take(&text);
+    a.from = build(lines);
+    free(lines);
+    a.from->format = "nb";
+    for (int i = 0; i < N; i++)
+        qs_node_set_floats(a.from, &a.from->block[0].node[i], "X0_scale", &scale, 1);
+    a.m = qs_model_clone(a.from);
+    a.err = qs_static_take_apart(&a.cx, a.m, &a.notes);
+    must(&a);
+    assert_int_equal(a.notes.n_act, N);
+    assert_int_equal(a.notes.n_node, N);
+    assert_int_equal(a.notes.n_weight, 0);
+    assert_int_equal(a.m->block[0].n_node, N + 1);
+    end(&a);
+}
+
 static void
 operators_with_several_rounded_inputs(void **state)
 {
@@ -531,6 +564,16 @@ what_has_no_place_stays(void **state)
          "fake_quantize_dequantize_moving_average_abs_max(X: x, InScale: s) -> (Out: a, OutScale: "
          "s)\nrelu(X: a) -> (Out: y)\n",
          0},
+        /* an operator that reads nothing, and one behind it */
+        {"var a 1,2\nvar b 1,2\nvar y 1,2\nfloat s 1 4\n"
+         "op fake_quantize_dequantize_moving_average_abs_max InScale=s > Out=a OutScale=s "
+         "@is_test=1\n"
+         "op fake_quantize_dequantize_moving_average_abs_max X=a InScale=s > Out=b OutScale=s "
+         "@is_test=1\n"
+         "op relu X=b > Out=y\n",
+         "fake_quantize_dequantize_moving_average_abs_max(InScale: s) -> (Out: a, OutScale: s) "
+         "is_test=1\nrelu(X: a) -> (Out: y)\n",
+         1},
         /* no quantization */
         {"var x 1,2\nvar y 1,2\nop relu X=x > Out=y @with_quant_attr=0\n",
          "relu(X: x) -> (Out: y) with_quant_attr=0\n", 0},
@@ -934,6 +977,7 @@ main(void)
         cmocka_unit_test(float_weights_are_rounded_as_the_program_does),
         cmocka_unit_test(float_weights_through_quantize_linear),
         cmocka_unit_test(integers_with_scales_in_attributes),
+        cmocka_unit_test(a_lite_file_keeps_its_program),
         cmocka_unit_test(operators_with_several_rounded_inputs),
         cmocka_unit_test(what_has_no_place_stays),
         cmocka_unit_test(the_same_scale_twice_is_one_rounding),
