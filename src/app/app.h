@@ -197,6 +197,7 @@ struct qs_benched {
     int runs, threads;
     const char *isa, *engine;        /* "fast" or "exact" */
     int64_t param_bytes, peak_bytes; /* memory of weights and of tensors */
+    int64_t live_bytes;              /* largest live set of activations (engine/engine.h) */
     struct qs_bench_op *op;
     int n_op;
 };

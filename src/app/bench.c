@@ -208,6 +208,7 @@ describe(const struct qs_ctx *cx, const struct bench *b)
     d->isa = fast ? qs_fast_isa(fast) : qk_cpu_name();
     d->param_bytes = qs_engine_param_bytes(b->engine);
     d->peak_bytes = qs_engine_peak_bytes(b->engine);
+    d->live_bytes = qs_engine_live_bytes(b->engine);
 }
 
 enum qs_err

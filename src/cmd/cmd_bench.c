@@ -42,13 +42,13 @@ print_json(struct qs_ctx *cx, const struct qs_benched *d, const struct options *
             ops, json_pack("{s:o,s:o,s:s,s:o}", "op_type", qs_json_text(d->op[i].op_type), "name",
                            qs_json_text(d->op[i].name), "precision", precision_of(&d->op[i]), "ms",
                            qs_json_real(d->op[i].ms)));
-    return qs_print_json(cx,
-                         json_pack("{s:o,s:o,s:i,s:i,s:s,s:s,s:s,s:I,s:I,s:o}", "ms_min",
-                                   qs_json_real(d->ms_min), "ms_median", qs_json_real(d->ms_median),
-                                   "runs", d->runs, "threads", d->threads, "isa", d->isa,
-                                   "precision", qs_precision_names[opt->precision], "engine",
-                                   d->engine, "param_bytes", (json_int_t)d->param_bytes,
-                                   "peak_bytes", (json_int_t)d->peak_bytes, "ops", ops));
+    return qs_print_json(
+        cx, json_pack("{s:o,s:o,s:i,s:i,s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "ms_min",
+                      qs_json_real(d->ms_min), "ms_median", qs_json_real(d->ms_median), "runs",
+                      d->runs, "threads", d->threads, "isa", d->isa, "precision",
+                      qs_precision_names[opt->precision], "engine", d->engine, "param_bytes",
+                      (json_int_t)d->param_bytes, "peak_bytes", (json_int_t)d->peak_bytes,
+                      "live_bytes", (json_int_t)d->live_bytes, "ops", ops));
 }
 
 static void

@@ -271,3 +271,9 @@ qs_engine_peak_bytes(const struct qs_engine *e)
 {
     return e->last ? qs_room_bytes(e->room) : e->exec ? qs_exec_peak_bytes(e->exec) : 0;
 }
+
+int64_t
+qs_engine_live_bytes(const struct qs_engine *e)
+{
+    return e->last ? qs_fast_live_bytes(e->last) : qs_engine_peak_bytes(e);
+}

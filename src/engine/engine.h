@@ -48,5 +48,7 @@ const char *qs_engine_kind(const struct qs_engine *e);
 const struct qs_fast *qs_engine_fast(const struct qs_engine *e);
 int64_t qs_engine_param_bytes(const struct qs_engine *e);
 int64_t qs_engine_peak_bytes(const struct qs_engine *e); /* of tensors */
+/* The largest live set of activations (qs_fast_live_bytes); of the exact engine, its tensors. */
+int64_t qs_engine_live_bytes(const struct qs_engine *e);
 
 #endif

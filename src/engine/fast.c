@@ -254,34 +254,39 @@ leave_padded(struct qs_fast *f, struct step *dense)
     }
 }
 
-/* Room that steps need: rows of products whose length is not one of vectors, rows of a shuffled
- * convolution. */
+/* Room that a step needs: rows of products whose length is not one of vectors, rows of a shuffled
+ * convolution, squares. */
+static int64_t
+scratch_of(const struct qs_fast *f, struct step *s, int64_t alive)
+{
+    const struct value *x = s->x >= 0 ? &f->value[s->x] : NULL;
+    const int64_t winograd = qs_winograd_choose(f, s, alive);
+    if (winograd > 0)
+        return winograd;
+    if (s->kind == STEP_DENSE && s->oc % f->lanes != 0)
+        return x->count / s->ic * (s->oc + f->lanes);
+    if (s->kind == STEP_IDENSE && s->y >= 0 && s->oc % QK_I8_BLOCK != 0)
+        return f->value[s->y].count / s->oc * (s->oc + QK_I8_BLOCK);
+    if (qs_i8_shuffles(s))
+        return qs_team_size(f->team) * x->d[3] * QK_I8_BLOCK;
+    if (s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN)
+        return qs_team_size(f->team) * x->d[3] * f->lanes;
+    return s->kind == STEP_RNN ? qs_rnn_scratch(s->rnn) : 0;
+}
+
 static void
 add_scratch(struct qs_fast *f)
 {
+    const int64_t *alive = qs_layout_alive(f);
     qs_fuse_count(f);
     for (int i = 0; i < f->n_step; i++) {
-        struct step *s = &f->step[i];
-        int64_t floats = 0;
-        qs_winograd_choose(f, s);
-        if (s->winograd)
-            floats = qs_winograd_scratch(f, s);
-        else if (s->kind == STEP_DENSE && s->oc % f->lanes != 0)
-            floats = f->value[s->x].count / s->ic * (s->oc + f->lanes);
-        else if (s->kind == STEP_IDENSE && s->y >= 0 && s->oc % QK_I8_BLOCK != 0)
-            floats = f->value[s->y].count / s->oc * (s->oc + QK_I8_BLOCK);
-        else if (qs_i8_shuffles(s))
-            floats = qs_team_size(f->team) * f->value[s->x].d[3] * QK_I8_BLOCK;
-        else if (s->kind == STEP_TRANSPOSED && f->value[s->y].layout == PLAIN)
-            floats = qs_team_size(f->team) * f->value[s->x].d[3] * f->lanes;
-        else if (s->kind == STEP_RNN)
-            floats = qs_rnn_scratch(s->rnn);
+        const int64_t floats = scratch_of(f, &f->step[i], alive[i]);
         if (floats == 0)
             continue;
         const int id = qs_lower_value(f);
         f->step[i].scratch = id;
         f->value[id].floats = floats;
-        if (s->kind == STEP_DENSE && !f->probe)
+        if (f->step[i].kind == STEP_DENSE && !f->probe)
             leave_padded(f, &f->step[i]);
     }
 }
@@ -436,6 +441,7 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in,
     if (err)
         return err;
     qs_fuse(f);
+    f->live_bytes = qs_live_bytes(f);
     if (planned == PLANNED_PARTS && !f->keep)
         err = qs_split_try(cx, f, in, opt);
     if (err || f->split)
@@ -645,6 +651,12 @@ int64_t
 qs_fast_param_bytes(const struct qs_fast *f)
 {
     return qs_split_shown(f)->param_floats * (int64_t)sizeof(float);
+}
+
+int64_t
+qs_fast_live_bytes(const struct qs_fast *f)
+{
+    return f->live_bytes;
 }
 
 int64_t

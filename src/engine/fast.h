@@ -74,5 +74,8 @@ struct qs_fast_step qs_fast_step(const struct qs_fast *f, int i);
 const char *qs_fast_isa(const struct qs_fast *f);      /* of the integers, if there are any */
 int64_t qs_fast_param_bytes(const struct qs_fast *f);  /* packed weights */
 int64_t qs_fast_tensor_bytes(const struct qs_fast *f); /* all tensors of a run in their memory */
+/* The largest live set of activations: what operators make (those merged into one counted as one)
+ * and inputs, dense, that are read at once or later. */
+int64_t qs_fast_live_bytes(const struct qs_fast *f);
 
 #endif

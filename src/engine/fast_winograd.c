@@ -36,35 +36,42 @@ padded(const struct qs_fast *f, int64_t channels)
     return (channels + f->lanes - 1) / f->lanes * f->lanes;
 }
 
-static bool
-fits(const struct qs_fast *f, const struct step *s, int m)
+/* From the weights at a point to those at the next. */
+static int64_t
+point_floats(const struct qs_fast *f, const struct step *s)
 {
-    const struct value *y = &f->value[s->y];
-    const int64_t points = (m + 2) * (m + 2);
-    return y->d[2] % m == 0 && y->d[3] % m == 0 && y->d[2] / m * (y->d[3] / m) >= SQUARES_LEAST &&
-           points * s->ic * padded(f, s->oc) * (int64_t)sizeof(float) <= WEIGHT_BYTES;
+    return qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1) + POINT_GAP;
 }
 
-void
-qs_winograd_choose(const struct qs_fast *f, struct step *s)
+/* Weights at all points, and zeros for the products. */
+static int64_t
+weight_floats(const struct qs_fast *f, const struct step *s)
 {
-    s->winograd = 0;
-    if (s->kind != STEP_CONV || f->value[s->x].layout != BLOCKED || s->kh != 3 || s->kw != 3 ||
-        s->stride[0] * s->stride[1] * s->dilation[0] * s->dilation[1] != 1 ||
-        s->ic < CHANNELS_LEAST || s->oc < CHANNELS_LEAST)
-        return;
-    s->winograd = fits(f, s, 4) ? 4 : fits(f, s, 2) ? 2 : 0;
+    return points_of(s) * point_floats(f, s) + padded(f, s->oc);
+}
+
+/* Points and products of one square. */
+static int64_t
+square_floats(const struct qs_fast *f, const struct step *s)
+{
+    const int64_t blocks = f->value[s->x].blocks + f->value[s->y].blocks;
+    return points_of(s) * blocks * f->lanes;
+}
+
+static int64_t
+part_floats(const struct qs_fast *f, const struct step *s)
+{
+    return square_floats(f, s) * s->chunk;
 }
 
 /* How many squares a part has, and how many parts there are. */
 static void
-split(const struct qs_fast *f, struct step *s)
+split(const struct qs_fast *f, struct step *s, int64_t room_bytes)
 {
-    const struct value *x = &f->value[s->x], *y = &f->value[s->y];
+    const struct value *y = &f->value[s->y];
     const int m = s->winograd, tile = f->k->tile, threads = qs_team_size(f->team);
     const int squares = image_h(y) / m * (image_w(y) / m);
-    const int64_t each = points_of(s) * (int64_t)(x->blocks + y->blocks) * f->lanes * 4;
-    int64_t n = ROOM_BYTES / each / tile * tile;
+    int64_t n = room_bytes / (square_floats(f, s) * (int64_t)sizeof(float)) / tile * tile;
     const int64_t share =
         threads > 1 ? (int64_t)squares * image_n(y) / (PARTS * threads) / tile * tile : squares;
     n = n > share ? share : n;
@@ -75,28 +82,56 @@ split(const struct qs_fast *f, struct step *s)
     s->cols = squares;
 }
 
-static int64_t
-part_floats(const struct qs_fast *f, const struct step *s)
+/* ---- choice ---- */
+
+static bool
+is_candidate(const struct qs_fast *f, const struct step *s)
 {
-    const int64_t blocks = f->value[s->x].blocks + f->value[s->y].blocks;
-    return points_of(s) * blocks * f->lanes * s->chunk;
+    return s->kind == STEP_CONV && f->value[s->x].layout == BLOCKED && s->kh == 3 && s->kw == 3 &&
+           s->stride[0] * s->stride[1] * s->dilation[0] * s->dilation[1] == 1 &&
+           s->ic >= CHANNELS_LEAST && s->oc >= CHANNELS_LEAST;
 }
 
-/* From the weights at a point to those at the next. */
+/* Bytes that scratch may take beside what is alive, for n images. */
 static int64_t
-point_floats(const struct qs_fast *f, const struct step *s)
+spare(const struct qs_fast *f, int64_t alive, int n)
 {
-    return qk_conv_packed(f->lanes, s->oc, s->ic, 1, 1) + POINT_GAP;
+    return qs_live_slack(f->live_bytes / n) + (f->live_bytes - alive) / n;
 }
 
-/* Scratch: weights, zeros, points and products of every thread. */
+/* Decided for one image and one thread: what a sample gives depends on neither. */
+static bool
+pays(const struct qs_fast *f, const struct step *s, int64_t alive)
+{
+    const struct value *y = &f->value[s->y];
+    const int m = s->winograd;
+    const int64_t points = points_of(s), weights = points * s->ic * padded(f, s->oc);
+    return y->d[2] % m == 0 && y->d[3] % m == 0 && y->d[2] / m * (y->d[3] / m) >= SQUARES_LEAST &&
+           weights * (int64_t)sizeof(float) <= WEIGHT_BYTES &&
+           (weight_floats(f, s) + square_floats(f, s) * f->k->tile) * (int64_t)sizeof(float) <=
+               spare(f, alive, image_n(y));
+}
+
 int64_t
-qs_winograd_scratch(const struct qs_fast *f, struct step *s)
+qs_winograd_choose(const struct qs_fast *f, struct step *s, int64_t alive)
 {
-    split(f, s);
-    return points_of(s) * point_floats(f, s) + padded(f, s->oc) +
-           qs_team_size(f->team) * part_floats(f, s);
+    s->winograd = 0;
+    if (!is_candidate(f, s))
+        return 0;
+    s->winograd = 4;
+    if (!pays(f, s, alive))
+        s->winograd = 2;
+    if (!pays(f, s, alive)) {
+        s->winograd = 0;
+        return 0;
+    }
+    const int threads = qs_team_size(f->team);
+    const int64_t left = spare(f, alive, 1) - weight_floats(f, s) * (int64_t)sizeof(float);
+    split(f, s, left / threads < ROOM_BYTES ? left / threads : ROOM_BYTES);
+    return weight_floats(f, s) + threads * part_floats(f, s);
 }
+
+/* ---- running ---- */
 
 /* The filters as they are packed. */
 void
@@ -107,8 +142,6 @@ qs_winograd_prepare(const struct qs_fast *f, struct step *s)
                                     .block_lanes = f->value[s->x].lanes,
                                     .oc_blocks = f->value[s->y].blocks};
 }
-
-/* ---- running ---- */
 
 struct job {
     struct qs_fast *f;
@@ -162,8 +195,7 @@ transforms(const struct qs_fast *f, const struct step *s, int image, int member)
                                  .y_block = y->block,
                                  .y_row = y->row,
                                  .post = s->post};
-    a.v = weights(f, s) + points_of(s) * point_floats(f, s) + padded(f, s->oc) +
-          member * part_floats(f, s);
+    a.v = weights(f, s) + weight_floats(f, s) + member * part_floats(f, s);
     if (s->more >= 0) {
         const struct value *more = &f->value[s->more];
         a.add = more->data + image * more->image;

@@ -456,6 +456,23 @@ padded(const struct value *v)
     return (v->floats + QS_ROOM_ALIGN - 1) / QS_ROOM_ALIGN * QS_ROOM_ALIGN + QS_ROOM_ALIGN;
 }
 
+int64_t *
+qs_layout_alive(struct qs_fast *f)
+{
+    int64_t *alive = qs_arena_calloc(&f->arena, (size_t)f->n_step + 2, sizeof(*alive));
+    find_lives(f);
+    for (int i = 0; i < f->n_value; i++) {
+        const struct value *v = &f->value[i];
+        if (!qs_layout_has_memory(f, v))
+            continue;
+        alive[v->first] += padded(v) * (int64_t)sizeof(float);
+        alive[v->last < f->n_step ? v->last + 1 : f->n_step] -= padded(v) * (int64_t)sizeof(float);
+    }
+    for (int i = 1; i < f->n_step; i++)
+        alive[i] += alive[i - 1];
+    return alive;
+}
+
 /* The lowest place beside those placed that live at the same time (sorted by offset). */
 static void
 place(struct qs_fast *f, int id, int *placed, int n)
@@ -481,38 +498,61 @@ place(struct qs_fast *f, int id, int *placed, int n)
         f->memory_floats = at + padded(v);
 }
 
-struct size {
+/* A value with memory, and what decides its turn. */
+struct turn {
     int64_t floats;
-    int id;
+    int steps, id;
 };
 
 static int
 larger_first(const void *a, const void *b)
 {
-    const struct size *x = a, *y = b;
+    const struct turn *x = a, *y = b;
     return x->floats != y->floats ? (x->floats < y->floats ? 1 : -1) : x->id - y->id;
 }
 
+static int
+longer_first(const void *a, const void *b)
+{
+    const struct turn *x = a, *y = b;
+    return x->steps != y->steps ? y->steps - x->steps : larger_first(a, b);
+}
+
+static void
+place_in_order(struct qs_fast *f, struct turn *turn, int n, int *placed,
+               int (*compare)(const void *, const void *))
+{
+    qsort(turn, (size_t)n, sizeof(*turn), compare);
+    f->memory_floats = 0;
+    for (int i = 0; i < n; i++)
+        place(f, turn[i].id, placed, i);
+}
+
+/* Either order leaves gaps in some graphs: the one that needs less. */
 static void
 place_all(struct qs_fast *f)
 {
-    struct size *order = qs_xcalloc((size_t)f->n_value + 1, sizeof(*order));
+    struct turn *turn = qs_xcalloc((size_t)f->n_value + 1, sizeof(*turn));
     int *placed = qs_xcalloc((size_t)f->n_value + 1, sizeof(*placed));
     int n = 0;
-    for (int i = 0; i < f->n_value; i++)
-        if (qs_layout_has_memory(f, &f->value[i]))
-            order[n++] = (struct size){f->value[i].floats, i};
-    qsort(order, (size_t)n, sizeof(*order), larger_first);
-    for (int i = 0; i < n; i++)
-        place(f, order[i].id, placed, i);
+    for (int i = 0; i < f->n_value; i++) {
+        const struct value *v = &f->value[i];
+        if (qs_layout_has_memory(f, v))
+            turn[n++] = (struct turn){v->floats, v->last - v->first, i};
+    }
+    place_in_order(f, turn, n, placed, longer_first);
+    const int64_t other = f->memory_floats;
+    place_in_order(f, turn, n, placed, larger_first);
+    if (other < f->memory_floats)
+        place_in_order(f, turn, n, placed, longer_first);
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
-            struct value *a = &f->value[order[i].id];
-            const struct value *b = &f->value[order[j].id];
+            struct value *a = &f->value[turn[i].id];
+            const struct value *b = &f->value[turn[j].id];
             if (i != j && a->offset < b->offset + padded(b) && b->offset < a->offset + padded(a))
                 a->halo_shared = true;
         }
-    free(order);
+    free(turn);
     free(placed);
 }
 

@@ -7,6 +7,7 @@
  *   lower_round.c  what is computed on rounded inputs, and what of it in integers
  *   fuse.c     steps merge: scales, biases, activations, additions, rounding into convolutions
  *   layout.c   every value gets a layout, conversions become steps, halos, memory
+ *   live.c     memory that a plan promises to do with
  *   keep.c     variables that a watch sees
  *   batch.c    whether the samples of a batch are independent; fast_split.c runs it in parts then
  *   room.c     memory and threads, packs.c weights that plans share
@@ -191,6 +192,7 @@ struct qs_fast {
     struct qs_value *out, *var;
     float *memory; /* of the room, where values have their places now */
     int64_t memory_floats, param_floats;
+    int64_t live_bytes; /* qs_live_bytes */
     bool scalars_are_1d;
     enum qs_err err;      /* of a step */
     bool probe;           /* PLANNED_PROBE */
@@ -234,6 +236,12 @@ void qs_fuse(struct qs_fast *f);
 void qs_fuse_count(struct qs_fast *f); /* sets n_users */
 /* The step that makes a value which one step alone reads; NULL. */
 struct step *qs_fuse_maker(struct qs_fast *f, int value);
+/* live.c */
+/* The largest live set of activations of a lowered program: of what operators make, those merged
+ * into one counted as one, dense, and of inputs, what is read at once or later. */
+int64_t qs_live_bytes(struct qs_fast *f);
+/* How much more than these may be taken: a fifth, or a megabyte where they are small. */
+int64_t qs_live_slack(int64_t live_bytes);
 /* fuse_round.c */
 void qs_round_fuse(struct qs_fast *f);
 /* The parts of a concatenation of bytes, one after the other in whole blocks; those that are floats
@@ -243,6 +251,8 @@ void qs_round_signs(struct qs_fast *f); /* sets `positive`; steps have their ord
 /* layout.c */
 void qs_layout(struct qs_fast *f);
 enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* its places */
+/* Bytes of memory that values take at each step, [n_step] in the arena. */
+int64_t *qs_layout_alive(struct qs_fast *f);
 int qs_layout_root(const struct qs_fast *f, int id); /* the value whose memory it lies in */
 /* Whether a value has memory of its own. */
 bool qs_layout_has_memory(const struct qs_fast *f, const struct value *v);
@@ -321,8 +331,9 @@ void qs_i8_pool(struct qs_fast *f, const struct step *s);
 /* Writes BYTES as floats, plain or blocked. */
 void qs_i8_to_floats(struct qs_fast *f, const struct value *x, const struct value *y);
 /* fast_winograd.c */
-void qs_winograd_choose(const struct qs_fast *f, struct step *s);     /* sets s->winograd */
-int64_t qs_winograd_scratch(const struct qs_fast *f, struct step *s); /* floats */
+/* Sets s->winograd; floats of scratch it needs. alive: bytes of what else is alive at the step;
+ * with them it keeps to what the plan promises (live.c). */
+int64_t qs_winograd_choose(const struct qs_fast *f, struct step *s, int64_t alive);
 void qs_winograd_prepare(const struct qs_fast *f, struct step *s);
 void qs_winograd_run(struct qs_fast *f, struct step *s);
 /* fast_rnn.c */

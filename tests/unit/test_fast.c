@@ -243,6 +243,65 @@ check_graph(void **arg)
     "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
     "(" c ") > Y:" y " is_test=true"
 
+/* ---- memory ---- */
+
+static int64_t
+bytes_of_params(const struct qs_model *m)
+{
+    int64_t bytes = 0;
+    for (int32_t i = 0; i < m->n_var; i++)
+        bytes += m->var[i].data ? (int64_t)m->var[i].data->bytes : 0;
+    return bytes;
+}
+
+static int
+steps_of(const struct qs_fast *f, const char *how)
+{
+    int n = 0;
+    for (int i = 0; i < qs_fast_n_steps(f); i++)
+        n += strcmp(qs_fast_step(f, i).how, how) == 0;
+    return n;
+}
+
+/* Two stages of residual blocks. Winograd's weights are transformed into memory that the promise
+ * leaves: in the first stage there is enough, in the second not for all points of squares of four,
+ * and none are kept. */
+static void
+memory_is_what_is_promised(void **arg)
+{
+#define BLOCK(x, y, c)                                                                       \
+    "conv2d Input:" x " Filter:" y "1(" c "," c ",3,3) > Output:" y "a paddings=[1,1]",      \
+        "relu X:" y "a > Out:" y "b",                                                        \
+        "conv2d Input:" y "b Filter:" y "2(" c "," c ",3,3) > Output:" y "c paddings=[1,1]", \
+        "elementwise_add X:" y "c Y:" x " > Out:" y "d", "relu X:" y "d > Out:" y
+    static const struct graph g = {
+        "residual blocks",
+        "1,3,48,48",
+        {"conv2d Input:x Filter:w(64,3,3,3) > Output:p paddings=[1,1]", BLOCK("p", "q", "64"),
+         "conv2d Input:q Filter:v(128,64,3,3) > Output:r paddings=[1,1] strides=[2,2]",
+         BLOCK("r", "y", "128")},
+        NULL};
+#undef BLOCK
+    const int64_t live = 3 * INT64_C(48) * 48 * 64 * (int64_t)sizeof(float), slack = 1 << 20;
+    struct qs_ctx cx;
+    struct qs_fast *f;
+    struct qs_value in;
+    struct test_random r = {11};
+    (void)arg;
+    qs_ctx_init(&cx);
+    cx.threads = 1;
+    struct qs_model *m = test_graph(g.input, g.line, LINES_MOST, &r);
+    test_graph_input(g.input, &r, &in);
+    assert_int_equal(qs_fast_new(&cx, m, &in, 1, NULL, &f), QS_OK);
+    assert_int_equal(qs_fast_live_bytes(f), live);
+    assert_true(steps_of(f, "WINOGRAD") >= 2);
+    assert_true(qs_fast_param_bytes(f) + qs_fast_tensor_bytes(f) <=
+                bytes_of_params(m) + live + slack);
+    free(in.data);
+    qs_fast_free(f);
+    qs_model_unref(m);
+}
+
 static struct graph graphs[] = {
     {"a convolution takes in batch norm and relu",
      "2,3,17,15",
@@ -466,7 +525,7 @@ int
 main(void)
 {
     enum { N = QS_LEN(graphs) };
-    struct CMUnitTest tests[2 * N + 1];
+    struct CMUnitTest tests[2 * N + 2];
     char name[N][128];
     cmocka_set_message_output(CM_OUTPUT_TAP);
     for (size_t i = 0; i < N; i++) {
@@ -477,5 +536,6 @@ main(void)
             .name = name[i], .test_func = check_kept, .initial_state = &graphs[i]};
     }
     tests[2 * N] = (struct CMUnitTest)cmocka_unit_test(a_kept_variable_ends_a_fusion);
+    tests[2 * N + 1] = (struct CMUnitTest)cmocka_unit_test(memory_is_what_is_promised);
     return _cmocka_run_group_tests("fast", tests, QS_LEN(tests), NULL, NULL);
 }
