@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reader of ProgramDesc, the protobuf program of Paddle 1.x and 2.x. The messages are unpacked
- * into the arena of the model, so names and lists of the model point into them.
+ * Reader of ProgramDesc, the protobuf program of Paddle 1.x and 2.x. The messages take some thirty
+ * times the bytes they came from: what the model keeps of them is copied into its arena, and names
+ * that come again and again lie there once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +23,44 @@ probe(const uint8_t *p, size_t n)
     return n > 0 && (p[0] == BLOCKS_TAG || p[0] == VERSION_TAG);
 }
 
+/* Copies into the arena of a model. */
+struct copier {
+    struct qs_model *m;
+    struct qs_bytes seen[1024]; /* by hash: the last text with that hash */
+};
+
 static struct qs_bytes
-bytes_of(ProtobufCBinaryData b)
+keep_bytes(struct copier *c, const void *p, size_t n)
 {
-    return (struct qs_bytes){b.data ? (const char *)b.data : "", b.len};
+    enum { SHARED_MOST = 64 };
+    const unsigned char *text = p;
+    uint32_t hash = 2166136261U; /* FNV-1a */
+    if (n > SHARED_MOST)
+        return (struct qs_bytes){qs_arena_memdup(&c->m->arena, p, n), n};
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ text[i]) * 16777619U;
+    struct qs_bytes *seen = &c->seen[hash % QS_LEN(c->seen)];
+    if (!seen->p || seen->n != n || memcmp(seen->p, p, n) != 0)
+        *seen = (struct qs_bytes){qs_arena_memdup(&c->m->arena, n ? p : "", n), n};
+    return *seen;
+}
+
+static const char *
+keep_name(struct copier *c, const char *name)
+{
+    return keep_bytes(c, name, strlen(name)).p;
+}
+
+static struct qs_bytes
+keep_data(struct copier *c, ProtobufCBinaryData b)
+{
+    return keep_bytes(c, b.data ? (const char *)b.data : "", b.len);
+}
+
+static void *
+keep_list(struct copier *c, const void *list, size_t n, size_t size)
+{
+    return qs_arena_memdup(&c->m->arena, list, n * size);
 }
 
 /* Variables */
@@ -45,8 +80,9 @@ tristate(protobuf_c_boolean has, protobuf_c_boolean value)
 }
 
 static void
-read_var(struct qs_model *m, int32_t block, const PaddlePb__VarDesc *d)
+read_var(struct copier *c, int32_t block, const PaddlePb__VarDesc *d)
 {
+    struct qs_model *m = c->m;
     const int32_t id = qs_model_add_var(m, block, d->name); /* may move m->var */
     struct qs_var *v = &m->var[id];
     const PaddlePb__LoDTensorDesc *lod =
@@ -55,7 +91,7 @@ read_var(struct qs_model *m, int32_t block, const PaddlePb__VarDesc *d)
     v->dtype = lod ? lod->tensor->data_type : -1;
     if (lod) {
         v->n_dims = (int)lod->tensor->n_dims;
-        v->dims = lod->tensor->dims;
+        v->dims = keep_list(c, lod->tensor->dims, lod->tensor->n_dims, sizeof(*v->dims));
         v->lod_level = lod->lod_level;
         v->has_lod_level = tristate(lod->has_lod_level, 1);
     }
@@ -70,12 +106,13 @@ read_var(struct qs_model *m, int32_t block, const PaddlePb__VarDesc *d)
 }
 
 static void
-read_vars(struct qs_model *m, int32_t block, const PaddlePb__BlockDesc *d)
+read_vars(struct copier *c, int32_t block, const PaddlePb__BlockDesc *d)
 {
+    struct qs_model *m = c->m;
     int32_t *list = qs_arena_alloc(&m->arena, d->n_vars * sizeof(*list));
     for (size_t i = 0; i < d->n_vars; i++) {
         list[i] = m->n_var;
-        read_var(m, block, d->vars[i]);
+        read_var(c, block, d->vars[i]);
     }
     m->block[block].var = list;
     m->block[block].n_var = (int)d->n_vars;
@@ -84,18 +121,18 @@ read_vars(struct qs_model *m, int32_t block, const PaddlePb__BlockDesc *d)
 /* Attributes */
 
 static const struct qs_bytes *
-byte_list(struct qs_model *m, const ProtobufCBinaryData *b, size_t n)
+byte_list(struct copier *c, const ProtobufCBinaryData *b, size_t n)
 {
-    struct qs_bytes *list = qs_arena_alloc(&m->arena, n * sizeof(*list));
+    struct qs_bytes *list = qs_arena_alloc(&c->m->arena, n * sizeof(*list));
     for (size_t i = 0; i < n; i++)
-        list[i] = bytes_of(b[i]);
+        list[i] = keep_data(c, b[i]);
     return list;
 }
 
 static const int32_t *
-bool_list(struct qs_model *m, const protobuf_c_boolean *b, size_t n)
+bool_list(struct copier *c, const protobuf_c_boolean *b, size_t n)
 {
-    int32_t *list = qs_arena_alloc(&m->arena, n * sizeof(*list));
+    int32_t *list = qs_arena_alloc(&c->m->arena, n * sizeof(*list));
     for (size_t i = 0; i < n; i++)
         list[i] = b[i] != 0;
     return list;
@@ -103,7 +140,7 @@ bool_list(struct qs_model *m, const protobuf_c_boolean *b, size_t n)
 
 /* Fills the value; false when the message does not hold what its type says, or more. */
 static bool
-read_value(struct qs_model *m, const PaddlePb__OpAttr *d, struct qs_attr *a)
+read_value(struct copier *c, const PaddlePb__OpAttr *d, struct qs_attr *a)
 {
     switch (a->type) {
     case QS_ATTR_INT:
@@ -125,42 +162,42 @@ read_value(struct qs_model *m, const PaddlePb__OpAttr *d, struct qs_attr *a)
         a->d = d->float64;
         return d->has_float64;
     case QS_ATTR_STRING:
-        a->s = bytes_of(d->s);
+        a->s = keep_data(c, d->s);
         return d->has_s;
     case QS_ATTR_VAR:
-        a->s = bytes_of(d->var_name);
+        a->s = keep_data(c, d->var_name);
         return d->has_var_name;
     case QS_ATTR_INTS:
         a->n = (int)d->n_ints;
-        a->ints = d->ints;
+        a->ints = keep_list(c, d->ints, d->n_ints, sizeof(*d->ints));
         return true;
     case QS_ATTR_BLOCKS:
         a->n = (int)d->n_blocks_idx;
-        a->ints = d->blocks_idx;
+        a->ints = keep_list(c, d->blocks_idx, d->n_blocks_idx, sizeof(*d->blocks_idx));
         return true;
     case QS_ATTR_FLOATS:
         a->n = (int)d->n_floats;
-        a->floats = d->floats;
+        a->floats = keep_list(c, d->floats, d->n_floats, sizeof(*d->floats));
         return true;
     case QS_ATTR_STRINGS:
         a->n = (int)d->n_strings;
-        a->bytes = byte_list(m, d->strings, d->n_strings);
+        a->bytes = byte_list(c, d->strings, d->n_strings);
         return true;
     case QS_ATTR_VARS:
         a->n = (int)d->n_vars_name;
-        a->bytes = byte_list(m, d->vars_name, d->n_vars_name);
+        a->bytes = byte_list(c, d->vars_name, d->n_vars_name);
         return true;
     case QS_ATTR_BOOLEANS:
         a->n = (int)d->n_bools;
-        a->bools = bool_list(m, d->bools, d->n_bools);
+        a->bools = bool_list(c, d->bools, d->n_bools);
         return true;
     case QS_ATTR_LONGS:
         a->n = (int)d->n_longs;
-        a->longs = d->longs;
+        a->longs = keep_list(c, d->longs, d->n_longs, sizeof(*d->longs));
         return true;
     case QS_ATTR_FLOAT64S:
         a->n = (int)d->n_float64s;
-        a->doubles = d->float64s;
+        a->doubles = keep_list(c, d->float64s, d->n_float64s, sizeof(*d->float64s));
         return true;
     case QS_ATTR_SCALAR:
     case QS_ATTR_SCALARS:
@@ -170,11 +207,11 @@ read_value(struct qs_model *m, const PaddlePb__OpAttr *d, struct qs_attr *a)
 }
 
 static void
-read_attr(struct qs_model *m, const PaddlePb__OpAttr *d, struct qs_attr *a)
+read_attr(struct copier *c, const PaddlePb__OpAttr *d, struct qs_attr *a)
 {
-    *a = (struct qs_attr){.name = d->name, .type = (enum qs_attr_type)d->type};
-    if (!read_value(m, d, a) || d->base.n_unknown_fields)
-        a->raw = qs_wire_keep(&m->arena, &d->base);
+    *a = (struct qs_attr){.name = keep_name(c, d->name), .type = (enum qs_attr_type)d->type};
+    if (!read_value(c, d, a) || d->base.n_unknown_fields)
+        a->raw = qs_wire_keep(&c->m->arena, &d->base);
 }
 
 /* A block that an attribute names must be a later one: so no chain of blocks is a circle. */
@@ -243,47 +280,49 @@ add_missing(struct qs_model *m, const PaddlePb__ProgramDesc *p)
 }
 
 static const struct qs_slot *
-read_slots(struct qs_model *m, int32_t block, PaddlePb__OpSlot *const *d, size_t n)
+read_slots(struct copier *c, int32_t block, PaddlePb__OpSlot *const *d, size_t n)
 {
+    struct qs_model *m = c->m;
     struct qs_slot *slot = qs_arena_alloc(&m->arena, n * sizeof(*slot));
     for (size_t s = 0; s < n; s++) {
         int32_t *var = qs_arena_alloc(&m->arena, d[s]->n_arguments * sizeof(*var));
         for (size_t k = 0; k < d[s]->n_arguments; k++)
             var[k] = qs_model_find_var(m, block, d[s]->arguments[k]);
-        slot[s] = (struct qs_slot){d[s]->parameter, var, (int)d[s]->n_arguments};
+        slot[s] = (struct qs_slot){keep_name(c, d[s]->parameter), var, (int)d[s]->n_arguments};
     }
     return slot;
 }
 
 static void
-read_node(struct qs_model *m, int32_t block, const PaddlePb__OpDesc *d, struct qs_node *node)
+read_node(struct copier *c, int32_t block, const PaddlePb__OpDesc *d, struct qs_node *node)
 {
-    struct qs_attr *attr = qs_arena_alloc(&m->arena, d->n_attrs * sizeof(*attr));
+    struct qs_attr *attr = qs_arena_alloc(&c->m->arena, d->n_attrs * sizeof(*attr));
     for (size_t i = 0; i < d->n_attrs; i++)
-        read_attr(m, d->attrs[i], &attr[i]);
+        read_attr(c, d->attrs[i], &attr[i]);
     *node = (struct qs_node){
-        .type = d->type,
+        .type = keep_name(c, d->type),
         .op = qs_op_find(d->type),
-        .in = read_slots(m, block, d->inputs, d->n_inputs),
+        .in = read_slots(c, block, d->inputs, d->n_inputs),
         .n_in = (int)d->n_inputs,
-        .out = read_slots(m, block, d->outputs, d->n_outputs),
+        .out = read_slots(c, block, d->outputs, d->n_outputs),
         .n_out = (int)d->n_outputs,
         .attr = attr,
         .n_attr = (int)d->n_attrs,
         .is_target = tristate(d->has_is_target, d->is_target),
-        .unknown = qs_wire_keep_unknown(&m->arena, &d->base),
+        .unknown = qs_wire_keep_unknown(&c->m->arena, &d->base),
     };
 }
 
 static enum qs_err
-read_nodes(struct qs_ctx *cx, struct qs_model *m, int32_t block, const PaddlePb__BlockDesc *d)
+read_nodes(struct qs_ctx *cx, struct copier *c, int32_t block, const PaddlePb__BlockDesc *d)
 {
+    struct qs_model *m = c->m;
     struct qs_block *b = &m->block[block];
     b->n_node = (int)d->n_ops;
     b->node = qs_arena_calloc(&m->arena, d->n_ops, sizeof(*b->node));
     enum qs_err err = QS_OK;
     for (size_t i = 0; i < d->n_ops && !err; i++) {
-        read_node(m, block, d->ops[i], &b->node[i]);
+        read_node(c, block, d->ops[i], &b->node[i]);
         err = check_blocks(cx, m, block, &b->node[i]);
     }
     return err;
@@ -317,15 +356,16 @@ read_block_heads(struct qs_ctx *cx, struct qs_model *m, const PaddlePb__ProgramD
 enum qs_err
 qs_program_take(struct qs_ctx *cx, struct qs_model *m, const PaddlePb__ProgramDesc *p)
 {
+    struct copier c = {.m = m};
     enum qs_err err = read_block_heads(cx, m, p);
     if (err)
         return err;
     for (int32_t b = 0; b < m->n_block; b++)
-        read_vars(m, b, p->blocks[b]);
+        read_vars(&c, b, p->blocks[b]);
     qs_model_index(m);
     add_missing(m, p);
     for (int32_t b = 0; b < m->n_block && !err; b++)
-        err = read_nodes(cx, m, b, p->blocks[b]);
+        err = read_nodes(cx, &c, b, p->blocks[b]);
     m->has_version = p->version ? tristate(p->version->has_version, 1) : -1;
     m->version = p->version ? p->version->version : 0;
     m->tail = qs_wire_keep_unknown(&m->arena, &p->base);
@@ -335,15 +375,21 @@ qs_program_take(struct qs_ctx *cx, struct qs_model *m, const PaddlePb__ProgramDe
 static enum qs_err
 read_program(struct qs_ctx *cx, const struct qs_buf *buf, struct qs_model *m)
 {
+    struct qs_arena messages;
+    enum qs_err err;
+    qs_arena_init(&messages);
     /* real programs take some ten times their size, those with large constants twice */
-    struct qs_wire_memory memory = {.arena = &m->arena, .left = MOST_MEMORY + 2 * buf->size};
+    struct qs_wire_memory memory = {.arena = &messages, .left = MOST_MEMORY + 2 * buf->size};
     ProtobufCAllocator alloc = qs_wire_bounded(&memory);
     const PaddlePb__ProgramDesc *p = paddle_pb__program_desc__unpack(&alloc, buf->size, buf->data);
     if (memory.is_over)
-        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("it has too many elements"));
-    if (!p)
-        return qs_fail(cx, QS_ERR_FORMAT, _("not a whole ProgramDesc message"));
-    return qs_program_take(cx, m, p);
+        err = qs_fail(cx, QS_ERR_UNSUPPORTED, _("it has too many elements"));
+    else if (!p)
+        err = qs_fail(cx, QS_ERR_FORMAT, _("not a whole ProgramDesc message"));
+    else
+        err = qs_program_take(cx, m, p);
+    qs_arena_release(&messages);
+    return err;
 }
 
 const struct qs_format qs_format_paddle = {

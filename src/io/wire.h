@@ -29,8 +29,7 @@ void qs_wire_put_unknown(struct qs_arena *a, struct qs_bytes raw, ProtobufCMessa
 /* A whole message, encoded. */
 struct qs_bytes qs_wire_keep(struct qs_arena *a, const ProtobufCMessage *msg);
 
-/* Fills `m` with what a message describes (paddle_read.c); the message lies in the arena of `m`,
- * which keeps pointing into it. */
+/* Fills `m` with what a message describes (paddle_read.c); nothing of the message is kept. */
 enum qs_err qs_program_take(struct qs_ctx *cx, struct qs_model *m,
                             const PaddlePb__ProgramDesc *p) QS_MUST_CHECK;
 
