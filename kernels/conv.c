@@ -79,7 +79,7 @@ qk_round_of(float threshold, int bits)
 {
     const float most = (float)((1 << (bits - 1)) - 1);
     const float inverse = threshold <= 1e-30F ? 1.0F / (threshold + 1e-6F) : 1.0F / threshold;
-    return (struct qk_round){most * inverse, most, threshold};
+    return (struct qk_round){most * inverse, most, threshold, 0};
 }
 
 #define FAMILY qk_conv

@@ -106,9 +106,11 @@ struct qk_bilinear_args {
 };
 
 /* Rounding to the grid of quantize_linear and back, R = 2^(bits-1) - 1, T the threshold, all in
- * single precision: q = clamp(x * (R * (1 / T)), -R - 1, R) to nearest, ties to even; q * T / R. */
+ * single precision: q = clamp(x * (R * (1 / T)), -R - 1, R) to nearest, ties to even; q * T / R.
+ * `away`: q within -R .. R, ties away from zero. */
 struct qk_round {
     float by, most, threshold;
+    int away;
 };
 
 enum qk_binary { QK_ADD, QK_SUB, QK_MUL, QK_DIV, QK_MAX, QK_MIN };
@@ -172,7 +174,7 @@ struct qk_pack {
 };
 void qk_conv_pack(const struct qk_pack *p, float *out);
 
-/* bits: 2 to 16. 1 / T is 1 / (T + 1e-6) where T <= 1e-30, as in Paddle. */
+/* To even. bits: 2 to 16. 1 / T is 1 / (T + 1e-6) where T <= 1e-30, as in Paddle. */
 struct qk_round qk_round_of(float threshold, int bits);
 
 /* One filter g[3][3] at the (m + 2)^2 points: G g G^T, row by row. */

@@ -576,6 +576,7 @@ check_round(const struct qk_conv *k, char *why)
     static const float ties[] = {0,    0.5f,   1.5f, -0.5f, -2.5f,   200,
                                  -200, 127.4f, -128, NAN,   INFINITY};
     static const float even[] = {0, 0, 2, 0, -2, 127, -128, 127, -128, NAN, 127};
+    static const float away[] = {0, 1, 2, -1, -3, 127, -127, 127, -127, NAN, 127};
     enum { TIES = sizeof(ties) / sizeof(*ties), N = 1000 };
     const struct qk_round one = qk_round_of(127, 8), r16 = qk_round_of(0.7f, 16);
     float *x = random_floats(N + 1), *y = floats(N + 1), got[TIES];
@@ -583,6 +584,11 @@ check_round(const struct qk_conv *k, char *why)
     k->round(&one, TIES, ties, got);
     for (int i = 0; ok && i < TIES; i++)
         ok = isnan(even[i]) ? isnan(got[i]) : near(got[i], even[i], 0, why, "tie", i);
+    struct qk_round other = one;
+    other.away = 1;
+    k->round(&other, TIES, ties, got);
+    for (int i = 0; ok && i < TIES; i++)
+        ok = isnan(away[i]) ? isnan(got[i]) : near(got[i], away[i], 0, why, "tie, away", i);
     for (int n = 1; ok && n <= N; n += n < 70 ? 1 : 31) {
         y[n] = GUARD_VALUE;
         k->round(&r16, n, x + 1, y);
