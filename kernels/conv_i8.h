@@ -16,7 +16,8 @@
  *   y   = v                                                    (float output, if there is one)
  *   q   = min(max(rint(v * q_scale), low), high), stored as q + 128    (byte output)
  * start[c] = -128 * sum of the channel's weights takes the 128 of the input out again. rint is to
- * nearest even, and -2^31 for NaN and what is not in -2^31 .. 2^31-1, so that becomes `low`.
+ * nearest, ties to even or (`away`) away from zero, and -2^31 for NaN and what is not in -2^31 ..
+ * 2^31-1, so that becomes `low`.
  * `direct`: scale and bias have q_scale in them already, post is a clamp that low and high stand
  * for, there is no float output: v = fma(add, q_scale, fma(sum, scale * unit, bias)), q from
  * rint(v).
@@ -64,12 +65,14 @@ struct qk_i8_args {
     int64_t q_row, q_pixel;
     float q_scale;
     int8_t low, high;
+    int away; /* how q is rounded */
 };
 
 /* How floats become bytes: q = min(max(rint(v * scale), low), high) + 128. */
 struct qk_i8_quant {
     float scale;
     int8_t low, high;
+    int away;
 };
 
 struct qk_i8_pool_args { /* as qk_pool_args */

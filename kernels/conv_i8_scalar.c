@@ -4,6 +4,7 @@
 #include "kernels/conv_i8.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernels/cpu.h"
@@ -22,16 +23,11 @@ fma_each(four_floats x, four_floats y, four_floats z)
 }
 #include "kernels/vec_f32.inc"
 
-static int32_t
-rint_s32(float v)
-{
-    return v >= -0x1p31f && v < 0x1p31f ? (int32_t)rintf(v) : INT32_MIN;
-}
-
 static uint8_t
-byte_of(float v, int8_t low, int8_t high)
+byte_of(float v, int8_t low, int8_t high, int away)
 {
-    int32_t q = rint_s32(v);
+    const bool fits = v >= -0x1p31f && v < 0x1p31f;
+    int32_t q = fits ? (int32_t)(away ? roundf(v) : rintf(v)) : INT32_MIN;
     q = q < low ? low : q;
     q = q > high ? high : q;
     return (uint8_t)(q + QK_I8_ZERO);
@@ -60,7 +56,7 @@ finish(const struct qk_i8_args *a, const uint32_t *sum, int block, int row, int 
             a->y[c / a->lanes * a->y_block + y * a->y_row + x * a->y_pixel + c % a->lanes] = v[i];
         if (a->q)
             a->q[y * a->q_row + x * a->q_pixel + c] =
-                byte_of(a->direct ? v[i] : v[i] * a->q_scale, a->low, a->high);
+                byte_of(a->direct ? v[i] : v[i] * a->q_scale, a->low, a->high, a->away);
     }
 }
 
@@ -129,8 +125,8 @@ from_blocked(const struct qk_i8_quant *k, const float *x, int64_t x_block, int l
 {
     for (int64_t i = 0; i < n; i++)
         for (int c = 0; c < blocks * QK_I8_BLOCK; c++)
-            q[i * q_pixel + c] =
-                byte_of(x[c / lanes * x_block + i * lanes + c % lanes] * k->scale, k->low, k->high);
+            q[i * q_pixel + c] = byte_of(x[c / lanes * x_block + i * lanes + c % lanes] * k->scale,
+                                         k->low, k->high, k->away);
 }
 
 static void
@@ -140,14 +136,14 @@ from_planes(const struct qk_i8_quant *k, const float *x, int64_t plane, int c, i
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < QK_I8_QUAD; j++)
             q[i * QK_I8_QUAD + j] =
-                byte_of(j < c ? x[j * plane + i] * k->scale : 0, k->low, k->high);
+                byte_of(j < c ? x[j * plane + i] * k->scale : 0, k->low, k->high, k->away);
 }
 
 static void
 from_row(const struct qk_i8_quant *k, const float *x, int64_t n, uint8_t *q)
 {
     for (int64_t i = 0; i < n; i++)
-        q[i] = byte_of(x[i] * k->scale, k->low, k->high);
+        q[i] = byte_of(x[i] * k->scale, k->low, k->high, k->away);
 }
 
 static float

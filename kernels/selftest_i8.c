@@ -73,7 +73,7 @@ up(int n, int to)
 
 struct conv_case {
     int ic, oc, h, w, kh, kw, sh, sw, dh, dw, pad, lanes;
-    bool depthwise, flat, wide_pixel, positive, add, y, q, direct;
+    bool depthwise, flat, wide_pixel, positive, add, y, q, direct, away, ties;
     enum qk_post_kind post;
 };
 
@@ -156,6 +156,20 @@ make_weights(const struct conv_case *c, struct conv_data *d, uint64_t *r)
     a->start = start;
 }
 
+/* Many outputs lie in the middle of two integers. */
+static void
+set_ties(struct conv_data *d)
+{
+    for (int64_t i = 0; i < d->scale.n / 4; i++) {
+        room_floats(&d->scale)[i] = i % 3 ? 0x1p-7f : -0x1p-7f;
+        room_floats(&d->bias)[i] = (float)(i % 5) * 0.25f;
+    }
+    for (int64_t i = 0; i < d->add.n / 4; i++)
+        room_floats(&d->add)[i] = (float)(i % 7 - 3) * 0.25f;
+    d->a.unit = 1;
+    d->a.q_scale = 0.5f;
+}
+
 static void
 make_outputs(const struct conv_case *c, struct conv_data *d, uint64_t *r)
 {
@@ -189,6 +203,9 @@ make_outputs(const struct conv_case *c, struct conv_data *d, uint64_t *r)
     a->low = (int8_t)(next(r) & 1 ? -128 : between(r, -127, 0));
     a->high = (int8_t)(next(r) & 1 ? 127 : between(r, 1, 126));
     a->direct = c->direct;
+    a->away = c->away;
+    if (c->ties)
+        set_ties(d);
     a->post = posts[c->post];
 }
 
@@ -259,9 +276,9 @@ sum_of(const struct conv_case *c, const struct conv_data *d, int o, int i, int j
 }
 
 static int
-byte_of(float v, int low, int high)
+byte_of(float v, int low, int high, bool away)
 {
-    const float whole = rintf(v);
+    const float whole = away ? roundf(v) : rintf(v);
     return (whole < (float)low ? low : whole > (float)high ? high : (int)whole) + QK_I8_ZERO;
 }
 
@@ -282,7 +299,7 @@ is_exact(const struct conv_case *c, const struct conv_data *d, int o, int i, int
     if (c->y && room_floats(&d->y)[at] != v)
         return false;
     return !c->q || room_bytes(&d->q)[i * a->q_row + j * a->q_pixel + o] ==
-                        byte_of(c->direct ? v : v * a->q_scale, a->low, a->high);
+                        byte_of(c->direct ? v : v * a->q_scale, a->low, a->high, c->away);
 }
 
 static bool
@@ -344,6 +361,8 @@ draw_end(const struct qk_conv_i8 *k, struct conv_case *c, uint64_t *r)
     c->post = next(r) % 2 ? QK_POST_CLAMP : next(r) % (QK_POST_TANH + 1);
     c->wide_pixel = next(r) % 4 == 0;
     c->positive = next(r) % 3 == 0;
+    c->away = next(r) % 2;
+    c->ties = next(r) % 4 == 0;
 }
 
 static struct conv_case
@@ -372,11 +391,12 @@ describe(const struct conv_case *c, const char *detail, char *why)
 {
     snprintf(why, WHY_MOST,
              "%d to %d channels, %dx%d, kernel %dx%d, stride %d,%d, dilation %d,%d, pad %d, lanes "
-             "%d%s%s%s%s%s%s%s, post %d: %s",
+             "%d%s%s%s%s%s%s%s%s%s, post %d: %s",
              c->ic, c->oc, c->h, c->w, c->kh, c->kw, c->sh, c->sw, c->dh, c->dw, c->pad, c->lanes,
              c->flat ? ", flat" : "", c->wide_pixel ? ", wide pixel" : "",
              c->positive ? ", positive" : "", c->add ? ", add" : "", c->y ? ", y" : "",
-             c->q ? ", q" : "", c->direct ? ", direct" : "", (int)c->post, detail);
+             c->q ? ", q" : "", c->direct ? ", direct" : "", c->away ? ", away" : "",
+             c->ties ? ", ties" : "", (int)c->post, detail);
 }
 
 static bool
@@ -482,7 +502,7 @@ check_from(const struct qk_conv_i8 *k, uint64_t *r, char *why)
     for (int i = 0; ok && i < 500; i++) {
         const struct qk_i8_quant quant = {next(r) & 1 ? 1 : 1 + 0.2f * real(r),
                                           (int8_t)between(r, -128, -100),
-                                          (int8_t)between(r, 100, 127)};
+                                          (int8_t)between(r, 100, 127), (int)(next(r) % 2)};
         const struct room want = room_new(MOST), got = room_new(MOST);
         const int lanes = lanes_for(k, r), n = between(r, 1, 64), blocks = MOST / 16 / n;
         for (int j = 0; j < MOST; j++)
@@ -502,7 +522,8 @@ check_from(const struct qk_conv_i8 *k, uint64_t *r, char *why)
         for (int j = 0; ok && i % 3 == 0 && j < n; j++) {
             const float f = room_floats(&x)[n % 3 + j] * quant.scale;
             const bool fits = f >= -0x1p31f && f < 0x1p31f;
-            ok = room_bytes(&got)[j] == byte_of(fits ? f : -1000, quant.low, quant.high);
+            ok =
+                room_bytes(&got)[j] == byte_of(fits ? f : -1000, quant.low, quant.high, quant.away);
         }
         if (!ok)
             snprintf(why, WHY_MOST, "draw %d (row, planes, blocked in turn), %d pixels", i, n);

@@ -59,6 +59,12 @@ rint_vector(vf v)
 }
 
 INLINE vi
+trunc_vector(vf v)
+{
+    return (vi)_mm256_cvttps_epi32((__m256)v);
+}
+
+INLINE vi
 clamp_int(vi v, vi low, vi high)
 {
     return (vi)_mm256_min_epi32(_mm256_max_epi32((__m256i)v, (__m256i)low), (__m256i)high);

@@ -175,12 +175,12 @@ dw_load(const struct qk_i8_args *a, int c, const int kh, const int kw, const int
 }
 
 INLINE void
-dw_store(uint8_t *q, const struct qk_i8_args *a, const vi *whole, const int n)
+dw_store(uint8_t *to, const struct qk_i8_args *a, const vi *q, const int n)
 {
     if (n == 4)
-        _mm512_storeu_si512(q, bytes_by_lane(whole, a->low, a->high));
+        _mm512_storeu_si512(to, bytes_by_lane(q, a->low, a->high));
     else
-        store_bytes(q, whole, 1, a->low, a->high);
+        store_bytes(to, q, 1, a->low, a->high);
 }
 
 /* As finish_direct. */
@@ -188,10 +188,10 @@ INLINE void
 dw_finish_direct(const struct qk_i8_args *a, const struct dw *d, const __m512i *sum, int c, int row,
                  int col, const int n)
 {
-    vi whole[4];
-    UNROLL for (int i = 0; i < n; i++) whole[i] =
-        rint_vector(V_FMA(_mm512_cvtepi32_ps(sum[i]), d->scale[i], d->bias[i]));
-    dw_store(a->q + row * a->q_row + col * a->q_pixel + c, a, whole, n);
+    vi q[4];
+    UNROLL for (int i = 0; i < n; i++) q[i] =
+        whole(V_FMA(_mm512_cvtepi32_ps(sum[i]), d->scale[i], d->bias[i]), a->away);
+    dw_store(a->q + row * a->q_row + col * a->q_pixel + c, a, q, n);
 }
 
 /* One pixel of 16 n channels from c on, at (row, col). */
@@ -228,10 +228,9 @@ dw_finish(const struct qk_i8_args *a, const struct dw *d, const __m512i *sum, in
     if (!a->q)
         return;
     const vf factor = splat(a->direct ? 1 : a->q_scale);
-    uint8_t *q = a->q + row * a->q_row + col * a->q_pixel + c;
-    vi whole[4];
-    UNROLL for (int i = 0; i < n; i++) whole[i] = rint_vector(v[i] * factor);
-    dw_store(q, a, whole, n);
+    vi q[4];
+    UNROLL for (int i = 0; i < n; i++) q[i] = whole(v[i] * factor, a->away);
+    dw_store(a->q + row * a->q_row + col * a->q_pixel + c, a, q, n);
 }
 
 /* `wide` pixels of a row of a k x k convolution. */

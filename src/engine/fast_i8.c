@@ -290,7 +290,8 @@ static int8_t
 bound(const struct qk_i8_quant *k, float v)
 {
     const float q = v * k->scale;
-    return q < (float)k->low ? k->low : q > (float)k->high ? k->high : (int8_t)rintf(q);
+    const float whole = k->away ? roundf(q) : rintf(q);
+    return q < (float)k->low ? k->low : q > (float)k->high ? k->high : (int8_t)whole;
 }
 
 static void
@@ -303,6 +304,7 @@ set_output(struct qs_fast *f, struct step *s)
     const struct qk_i8_quant *k = &f->value[s->q].rounding->quant;
     a->direct = s->y < 0 && s->post.kind == QK_POST_CLAMP;
     a->q_scale = k->scale;
+    a->away = k->away;
     a->low = a->direct ? bound(k, s->post.a) : lowest(&f->value[s->q]);
     a->high = a->direct ? bound(k, s->post.b) : k->high;
 }

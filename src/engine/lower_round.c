@@ -26,7 +26,7 @@ rounding_of(struct qs_fast *f, int act)
     if (a->bits <= BYTE_BITS) {
         const int most = (1 << (a->bits - 1)) - 1;
         r->quant = (struct qk_i8_quant){r->grid.by, (int8_t)(a->half_away ? -most : -most - 1),
-                                        (int8_t)most};
+                                        (int8_t)most, a->half_away};
         for (int i = 0; i < 256; i++)
             r->value[i] = (float)(i - QK_I8_ZERO) * threshold / r->grid.most;
     }

@@ -36,6 +36,7 @@ struct graph {
     const char *line[LINES_MOST]; /* operators */
     const char *also;             /* type of operators without weights whose inputs are rounded */
     const char *steps;            /* kinds, on AVX-512; NULL: any */
+    bool away;                    /* ties are rounded away from zero, and the input has many */
 };
 
 /* ---- quantizing ---- */
@@ -81,7 +82,10 @@ note_act(struct maker *k, int32_t var)
     n->act = qs_xrealloc(n->act, (size_t)(n->n_act + 1) * sizeof(*n->act));
     /* less than the largest, so that some are cut */
     n->act[n->n_act] =
-        (struct qs_quant_act){.var = var, .bits = 8, .threshold = (double)(0.9F * k->most[var])};
+        (struct qs_quant_act){.var = var,
+                              .bits = 8,
+                              .threshold = k->g->away ? 1 : (double)(0.9F * k->most[var]),
+                              .half_away = k->g->away};
     return n->n_act++;
 }
 
@@ -235,6 +239,8 @@ check_graph(void **arg)
     struct test_random r = {5};
     qs_ctx_init(&cx);
     test_graph_input(g->input, &r, &in);
+    for (int64_t i = 0; i < in.count && g->away; i++)
+        in.f32[i] = ((float)(i % 250 - 125) + 0.5F) / 127;
     struct qs_model *m = make(g, &in, &r);
     if (qs_exec_new(&cx, m, &e) != QS_OK || qs_exec_run(&cx, e, &in, 1, NULL) != QS_OK)
         fail_msg("%s: %s", g->fact, qs_message(&cx));
@@ -263,6 +269,11 @@ static struct graph graphs[] = {
      "2,3,17,15",
      {CONV1, BN("c", "n", "20"), "relu X:n > Out:y"},
      .steps = "ROUND ICONV CONVERT"},
+    {"ties that the program rounds away from zero",
+     "1,4,25,25",
+     {"conv2d Input:x Filter:w(8,4,1,1) > Output:y"},
+     .steps = "ROUND ICONV CONVERT",
+     .away = true},
     {"what a convolution makes leaves as bytes for the next",
      "1,3,16,16",
      {CONV1, "relu6 X:c > Out:r threshold=6.0", "conv2d Input:r Filter:w2(40,20,1,1) > Output:d",
