@@ -233,11 +233,6 @@ check_graph(void **arg)
     qs_model_unref(m);
 }
 
-#define CONV1 "conv2d Input:x Filter:w(20,3,3,3) > Output:c strides=[2,2] paddings=[1,1]"
-#define BN(x, y, c)                                                                             \
-    "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
-    "(" c ") > Y:" y " is_test=true"
-
 static struct graph graphs[] = {
     {"a convolution takes in batch norm and relu",
      "2,3,17,15",
