@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,4 +170,20 @@ test_graph_input(const char *input, struct test_random *r, struct qs_value *v)
     assert_non_null(v->data);
     for (int64_t i = 0; i < v->count; i++)
         v->f32[i] = 2 * test_graph_next(r);
+}
+
+void
+test_graph_near(const struct qs_value *got, const struct qs_value *want, const char *what)
+{
+    double sum = 0, diff = 0;
+    assert_int_equal(got->count, want->count);
+    assert_int_equal(got->n, want->n);
+    for (int i = 0; i < got->n; i++)
+        assert_int_equal(got->d[i], want->d[i]);
+    for (int64_t i = 0; i < got->count; i++) {
+        sum += (double)want->f32[i] * (double)want->f32[i];
+        diff += pow((double)got->f32[i] - (double)want->f32[i], 2);
+    }
+    if (!(diff <= 1e-10 * sum))
+        fail_msg("%s: relative error %g", what, sqrt(diff / sum));
 }

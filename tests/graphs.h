@@ -22,7 +22,16 @@ float test_graph_next(struct test_random *r);
  * random. */
 struct qs_model *test_graph(const char *input, const char *const *line, int n,
                             struct test_random *r);
+/* Lines that many graphs begin with: a first convolution from x to c, a batch norm from x to y. */
+#define CONV1 "conv2d Input:x Filter:w(20,3,3,3) > Output:c strides=[2,2] paddings=[1,1]"
+#define BN(x, y, c)                                                                             \
+    "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
+    "(" c ") > Y:" y " is_test=true"
+
 /* A random input of those dims; the caller frees v->data. */
 void test_graph_input(const char *input, struct test_random *r, struct qs_value *v);
+/* Fails when an output has other dims, or a relative error beyond 1e-5; `what` was run, for the
+ * message. */
+void test_graph_near(const struct qs_value *got, const struct qs_value *want, const char *what);
 
 #endif

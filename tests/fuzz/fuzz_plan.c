@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as the text of a plan. A plan that is taken prints as text that gives it again. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "model/plan.h"
+#include "use_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,11 +42,8 @@ use_rules(struct qs_ctx *cx, const struct qs_plan *plan)
     for (int i = 0; i < plan->layer.n; i++) {
         struct qs_rule rule;
         qs_clear(cx);
-        if (qs_rule_parse(cx, plan->layer.v[i], &rule) != QS_OK) {
-            if (!*qs_message(cx))
-                abort();
+        if (!taken(cx, qs_rule_parse(cx, plan->layer.v[i], &rule)))
             continue;
-        }
         qs_pattern_match(rule.pattern, "conv2d_0.w_0");
         qs_rule_release(&rule);
     }
@@ -59,21 +54,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct qs_ctx cx;
     struct qs_plan plan;
-    char *text = malloc(size + 1);
-    if (!text)
-        abort();
-    if (size)
-        memcpy(text, data, size);
-    text[size] = '\0';
+    char *text = text_of(data, size);
     qs_ctx_init(&cx);
     qs_plan_init(&plan);
-    if (qs_plan_parse(&cx, text, "fuzz", &plan) == QS_OK) {
+    if (taken(&cx, qs_plan_parse(&cx, text, "fuzz", &plan))) {
         print_again(&plan);
-        if (qs_plan_check(&cx, &plan) != QS_OK && !*qs_message(&cx))
-            abort();
+        (void)taken(&cx, qs_plan_check(&cx, &plan));
         use_rules(&cx, &plan);
-    } else if (!*qs_message(&cx)) {
-        abort();
     }
     qs_plan_release(&plan);
     free(text);

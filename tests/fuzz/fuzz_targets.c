@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any text as a table of targets. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "model/targets.h"
+#include "use_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -12,16 +10,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct qs_ctx cx;
     struct qs_targets t;
-    char *text = malloc(size + 1);
-    if (!text)
-        abort();
-    if (size)
-        memcpy(text, data, size);
-    text[size] = '\0';
+    char *text = text_of(data, size);
     qs_ctx_init(&cx);
     qs_targets_init(&t);
-    if (qs_targets_parse(&cx, text, "fuzz", &t) != QS_OK && !*qs_message(&cx))
-        abort(); /* a refusal without a sentence */
+    (void)taken(&cx, qs_targets_parse(&cx, text, "fuzz", &t));
     for (int i = 0; i < t.n; i++)
         if (!qs_targets_find(&t, t.row[i].target, t.row[i].format, t.row[i].op))
             abort();

@@ -10,23 +10,15 @@ are quantized are inputs, with the values of the exact engine. Prints TAP."""
 import os
 import sys
 
+import lib
 import numpy as np
-from run_models import FAKE, call, cut_at_quantizers, error, make_inputs
+from run_models import FAKE, cut_at_quantizers, error, make_inputs, save_inputs
 
 BOUND = 1e-4
 
 
-def save(feed, folder):
-    arg = []
-    for k, (name, value) in enumerate(feed.items()):
-        file = os.path.join(folder, "input%d.npy" % k)
-        np.save(file, value)
-        arg += ["--input", "%s=%s" % (name, file)]
-    return arg
-
-
 def outputs(qslim, model, arg, folder, *how):
-    done = call(qslim, "run", model, *arg, "--output", folder, "--force", *how)
+    done = lib.call(qslim, "run", model, *arg, "--output", folder, "--force", *how)
     return {t["name"]: np.load(t["file"]) for t in done["outputs"]}, done
 
 
@@ -36,11 +28,11 @@ def compare(qslim, work, item):
     folder = os.path.join(work, title)
     os.makedirs(folder, exist_ok=True)
     feed = make_inputs(qslim, model, shapes)
-    if FAKE & set(call(qslim, "info", model)["ops"]):
-        tensors, _ = outputs(qslim, model, save(feed, folder), os.path.join(folder, "all"), "--all")
+    if FAKE & set(lib.call(qslim, "info", model)["ops"]):
+        tensors, _ = outputs(qslim, model, save_inputs(feed, folder), os.path.join(folder, "all"), "--all")
         more, model = cut_at_quantizers(model, os.path.join(folder, "cut"), tensors)
         feed.update(more)
-    arg = save(feed, folder)
+    arg = save_inputs(feed, folder)
     fast, done = outputs(qslim, model, arg, os.path.join(folder, "fast"))
     exact, slow = outputs(qslim, model, arg, os.path.join(folder, "exact"), "--exact")
     worst = max(error(fast[n], exact[n]) for n in exact)
@@ -52,17 +44,7 @@ def compare(qslim, work, item):
 
 def main():
     qslim, work, *items = sys.argv[1:]
-    print("1..%d" % len(items))
-    failed = 0
-    for i, item in enumerate(items, 1):
-        try:
-            good = compare(os.path.abspath(qslim), work, item)
-        except Exception as e:  # one model must not hide the others
-            good = False
-            print("# %s" % (str(e).strip() or repr(e))[:600].replace("\n", "\n# "))
-        failed += not good
-        print("%s %d - both engines agree on %s" % ("ok" if good else "not ok", i, os.path.basename(item)), flush=True)
-    sys.exit(failed != 0)
+    lib.each(items, lambda item: compare(os.path.abspath(qslim), work, item), "both engines agree on")
 
 
 if __name__ == "__main__":

@@ -5,34 +5,22 @@
   dynamic   integers and scales equal to PaddleSlim's (WeightQuantization) bit for bit, and the test model too
   lite      paddle_lite_opt takes the model in FP32 and quantized
 Usage: models.py QSLIM SHARED LITE_OPT|- WORK_FOLDER [NAME...]"""
-import json
 import os
 import shutil
-import subprocess
 import sys
+
+import lib
 import paddle_files as pf
 import numpy as np
+from lib import end, report
 
 qslim, shared, opt, work = sys.argv[1:5]
 only = sys.argv[5:]
-n = failed = 0
 os.environ["QSLIM_DB"] = os.path.join(work, "runs.db")
 
 
-def report(ok, what, detail=""):
-    global n, failed
-    n += 1
-    failed += not ok
-    print(("ok" if ok else "not ok"), n, "-", what, flush=True)
-    if not ok and detail:
-        print("# " + str(detail).replace("\n", "\n# "), flush=True)
-
-
 def call(*arg):
-    r = subprocess.run([qslim, *arg, "--json"], capture_output=True, text=True)
-    if r.returncode:
-        raise RuntimeError(f"{' '.join(arg)}: {r.stderr.strip()}")
-    return json.loads(r.stdout)
+    return lib.call(qslim, *arg)
 
 
 def same_outputs(a, b):
@@ -80,16 +68,8 @@ def dynamic(name, folder, bits, kind, rate):
         report(not bad, f"{label}: scales and attributes of {sum('_quant_scale' in k for k in sb)} weights", bad[:5])
 
 
-def opt_verdict(path, target="arm"):
-    out = os.path.join(work, "opt")
-    if os.path.exists(out + ".nb"):
-        os.unlink(out + ".nb")
-    program, params = pf.files(path)
-    r = subprocess.run([opt, f"--model_file={program}", f"--param_file={params}", f"--optimize_out={out}",
-                        f"--valid_targets={target}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    ok = r.returncode == 0 and os.path.exists(out + ".nb")
-    tail = "\n".join(r.stdout.decode(errors="replace").splitlines()[-6:])
-    return ok, os.path.getsize(out + ".nb") if ok else f"status {r.returncode}\n{tail}"
+def opt_verdict(path):
+    return lib.opt_verdict(opt, *pf.files(path), os.path.join(work, "opt"))
 
 
 def lite(name, folder):
@@ -124,5 +104,4 @@ for name, folder in list(pf.models(shared)) + extra:
 for name in sorted(os.listdir(os.path.join(shared, "models"))):
     if name.startswith("pir_") and opt != "-" and (not only or name in only):
         lite(name, os.path.join(shared, "models", name))
-print(f"1..{n}")
-sys.exit(failed != 0)
+end()

@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import paddle
 
+import lib
 import paddle_files as pf
 import run_models as rm
 
@@ -47,11 +48,8 @@ def compare(qslim, work, item):
     folder = os.path.join(work, os.path.basename(model.rstrip("/")))
     os.makedirs(folder, exist_ok=True)
     feed = rm.make_inputs(qslim, model, shapes)
-    arg = []
-    for k, (name, value) in enumerate(feed.items()):
-        np.save(os.path.join(folder, f"input{k}.npy"), value)
-        arg += ["--input", f"{name}={folder}/input{k}.npy"]
-    done = rm.call(qslim, "run", model, *arg, "--output", f"{folder}/out", "--all", "--force")
+    arg = rm.save_inputs(feed, folder)
+    done = lib.call(qslim, "run", model, *arg, "--output", f"{folder}/out", "--all", "--force")
     ours = {t["name"]: np.load(t["file"]) for t in done["outputs"]}
     ours.update(feed)
     program, params = pf.files(model)
@@ -80,16 +78,6 @@ def compare(qslim, work, item):
     return bad == 0
 
 
-def main():
-    qslim, work, *items = sys.argv[1:]
-    print(f"1..{len(items)}")
-    failed = 0
-    paddle.enable_static()
-    for i, item in enumerate(items, 1):
-        good = compare(os.path.abspath(qslim), work, item)
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {i} - every operator of {os.path.basename(item)}", flush=True)
-    return 1 if failed else 0
-
-
-sys.exit(main())
+qslim, work, *items = sys.argv[1:]
+paddle.enable_static()
+lib.each(items, lambda item: compare(os.path.abspath(qslim), work, item), "every operator of")

@@ -8,13 +8,12 @@ Inputs are random and fixed by a seed; shapes that are not given are those `qsli
 model without parameters gets random ones: give the folder that fill_weights.py wrote. Floats must
 agree to a relative L2 error of 1e-5 for each tensor, integers exactly. Prints TAP, with a line of
 counts and the worst tensors for each model. Needs paddle 2.6."""
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 
+import lib
 import paddle_files as pf
 import numpy as np
 
@@ -24,13 +23,6 @@ SIDE = {"XShape", "Mask", "SavedMean", "SavedVariance", "MeanOut", "VarianceOut"
         "StepScopes", "OutState", "OutAccum", "Norm", "Mean", "Variance", "Scope"}
 LOOSE = {"sigmoid", "scale"}
 TYPE = {"float32": np.float32, "int64": np.int64, "int32": np.int32, "bool": np.bool_}
-
-
-def call(qslim, *arg):
-    r = subprocess.run([qslim, *arg, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if r.returncode:
-        raise RuntimeError(r.stderr.strip() or "exit status %d" % r.returncode)
-    return json.loads(r.stdout)
 
 
 def picture(rng, dims):
@@ -46,7 +38,7 @@ def make_inputs(qslim, model, shapes):
     """{name: array}; pictures, ids small, sizes and scales as detection models expect."""
     rng = np.random.default_rng(7)
     given = dict(s.split("=") for s in shapes)
-    info = call(qslim, "info", model, *sum((["--shape", "%s=%s" % (n, d.replace("x", ","))] for n, d in given.items()), []))
+    info = lib.call(qslim, "info", model, *sum((["--shape", "%s=%s" % (n, d.replace("x", ","))] for n, d in given.items()), []))
     assumed = dict(re.findall(r"(\S+) ((?:\d+x)*\d+)", info["assumed_shapes"] or ""))
     feed = {}
     for i in info["inputs"]:
@@ -60,6 +52,16 @@ def make_inputs(qslim, model, shapes):
             value = np.ones(dims)
         feed[i["name"]] = value.astype(kind)
     return feed
+
+
+def save_inputs(feed, folder):
+    """Arguments of `qslim run`."""
+    arg = []
+    for k, (name, value) in enumerate(feed.items()):
+        file = os.path.join(folder, "input%d.npy" % k)
+        np.save(file, value)
+        arg += ["--input", "%s=%s" % (name, file)]
+    return arg
 
 
 def theirs(model, feed):
@@ -151,12 +153,8 @@ def compare(qslim, work, item):
         more, model = cut_at_quantizers(model, os.path.join(folder, "cut"), ref)
         feed.update(more)
         ref = {n: v for n, v in ref.items() if made_by[n] not in FAKE}
-    arg = []
-    for k, (name, value) in enumerate(feed.items()):
-        file = os.path.join(folder, "input%d.npy" % k)
-        np.save(file, value)
-        arg += ["--input", "%s=%s" % (name, file)]
-    done = call(qslim, "run", model, *arg, "--output", os.path.join(folder, "out"), "--all", "--force")
+    arg = save_inputs(feed, folder)
+    done = lib.call(qslim, "run", model, *arg, "--output", os.path.join(folder, "out"), "--all", "--force")
     ours = {t["name"]: np.load(t["file"]) for t in done["outputs"]}
     errors = {n: error(ours[n], v) for n, v in ref.items() if n in ours}
     missing = [n for n, v in ref.items() if n not in ours and v.size > 0]
@@ -176,17 +174,7 @@ def compare(qslim, work, item):
 
 def main():
     qslim, work, *items = sys.argv[1:]
-    print("1..%d" % len(items))
-    failed = 0
-    for i, item in enumerate(items, 1):
-        try:
-            good = compare(os.path.abspath(qslim), work, item)
-        except Exception as e:  # one model must not hide the others
-            good = False
-            print("# %s" % (str(e).strip() or repr(e))[:600].replace("\n", "\n# "))
-        failed += not good
-        print("%s %d - every tensor of %s" % ("ok" if good else "not ok", i, os.path.basename(item)), flush=True)
-    sys.exit(failed != 0)
+    lib.each(items, lambda item: compare(os.path.abspath(qslim), work, item), "every tensor of")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 os.environ.setdefault("GLOG_minloglevel", "3")
+import lib
 import numpy as np
 import paddle
 
@@ -98,21 +99,6 @@ def compare(raw, item):
     return not bad
 
 
-def main():
-    paddle.enable_static()
-    items = sys.argv[2:]
-    print("1..%d" % len(items))
-    failed = 0
-    for i, item in enumerate(items, 1):
-        try:
-            good = compare(os.path.abspath(sys.argv[1]), item)
-        except Exception as e:  # one model must not hide the others
-            good = False
-            print("# %s" % str(e).strip().splitlines()[-1:])
-        failed += not good
-        print("%s %d - shapes of %s" % ("ok" if good else "not ok", i, item))
-        sys.stdout.flush()
-    sys.exit(failed != 0)
-
-
-main()
+raw, *items = sys.argv[1:]
+paddle.enable_static()
+lib.each(items, lambda item: compare(os.path.abspath(raw), item), "shapes of")

@@ -10,36 +10,25 @@ Algorithm abs_max, whose thresholds are values of the model. What is different o
 scale operator that Paddle appends to each output, attributes and outputs that it drops from operators it does not
 quantize, observers under names that are in use.
 Usage: static.py QSLIM LITE_OPT|- WORK_FOLDER MODEL,INPUT=1x3x224x224... (+MODEL: it is quantized)"""
-import json
 import os
 import shutil
 import subprocess
 import sys
+
+import lib
 import paddle_files as pf
 import numpy as np
+from lib import end, report
 
 qslim, opt, work = sys.argv[1:4]
 os.environ["QSLIM_DB"] = os.path.join(work, "runs.db")
 OPS = ["conv2d", "depthwise_conv2d", "conv2d_transpose", "mul", "matmul", "matmul_v2"]
 QUANT = ("quantize_linear", "dequantize_linear")
 MARKS = {"quantization_type", "with_quant_attr", "activation_bits", "out_threshold"}
-n = failed = 0
-
-
-def report(ok, what, detail=""):
-    global n, failed
-    n += 1
-    failed += not ok
-    print(("ok" if ok else "not ok"), n, "-", what, flush=True)
-    if not ok and detail:
-        print("# " + str(detail).replace("\n", "\n# "), flush=True)
 
 
 def call(*arg):
-    r = subprocess.run([qslim, *arg, "--json"], capture_output=True, text=True)
-    if r.returncode:
-        raise RuntimeError(f"{' '.join(arg)}: {r.stderr.strip()}")
-    return json.loads(r.stdout)
+    return lib.call(qslim, *arg)
 
 
 def paddle_static(folder, out, name, x, qdq, kind):
@@ -181,15 +170,8 @@ def outputs_of(folder, feed):
 
 
 def opt_takes(label, path):
-    out = os.path.join(work, "opt")
-    if os.path.exists(out + ".nb"):
-        os.unlink(out + ".nb")
-    program, params = pf.files(path)
-    r = subprocess.run([opt, f"--model_file={program}", f"--param_file={params}", f"--optimize_out={out}",
-                        "--valid_targets=arm"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    ok = r.returncode == 0 and os.path.exists(out + ".nb")
-    tail = "\n".join(r.stdout.decode(errors="replace").splitlines()[-6:])
-    report(ok, f"{label}: opt (arm) takes it", f"status {r.returncode}\n{tail}")
+    ok, detail = lib.opt_verdict(opt, *pf.files(path), os.path.join(work, "opt"))
+    report(ok, f"{label}: opt (arm) takes it", detail)
 
 
 def check(name, folder, key, dims, kinds):
@@ -251,5 +233,4 @@ for item in sys.argv[4:]:
     except Exception as e:  # noqa: BLE001  (one model must not hide the others)
         report(False, f"{path}: {type(e).__name__}", e)
     kinds = kinds[:1]
-print(f"1..{n}")
-sys.exit(failed != 0)
+end()

@@ -101,29 +101,15 @@ static struct graph graphs[] = {
 };
 
 static void
-check_near(const struct graph *g, const struct qs_value *got, const struct qs_value *want,
-           int threads)
-{
-    double sum = 0, diff = 0;
-    assert_int_equal(got->n, want->n);
-    for (int i = 0; i < got->n; i++)
-        assert_int_equal(got->d[i], want->d[i]);
-    for (int64_t i = 0; i < got->count; i++) {
-        sum += (double)want->f32[i] * (double)want->f32[i];
-        diff += pow((double)got->f32[i] - (double)want->f32[i], 2);
-    }
-    if (!(diff <= 1e-10 * sum))
-        fail_msg("%s, %d threads: relative error %g", g->fact, threads, sqrt(diff / sum));
-}
-
-static void
 check_batch(const struct graph *g, const struct qs_model *m, const struct qs_value *in,
             const struct qs_value *want, int threads)
 {
     struct qs_ctx cx;
     struct qs_fast *f;
+    char what[128];
     qs_ctx_init(&cx);
     cx.threads = threads;
+    snprintf(what, sizeof(what), "%s, %d threads", g->fact, threads);
     if (qs_fast_new(&cx, m, in, 1, NULL, &f) != QS_OK)
         fail_msg("%s: %s", g->fact, qs_message(&cx));
     if ((f->split != NULL) != g->parts)
@@ -131,7 +117,7 @@ check_batch(const struct graph *g, const struct qs_model *m, const struct qs_val
     for (int run = 0; run < 2; run++) {
         if (qs_fast_run(&cx, f, in, 1, NULL) != QS_OK)
             fail_msg("%s: %s", g->fact, qs_message(&cx));
-        check_near(g, qs_fast_out(f, 0), want, threads);
+        test_graph_near(qs_fast_out(f, 0), want, what);
     }
     qs_fast_free(f);
 }

@@ -38,22 +38,6 @@ static const char *const net[] = {
     "softmax X:q > Out:y axis=-1",
 };
 
-static void
-check_near(const struct qs_value *got, const struct qs_value *want, const char *what)
-{
-    double sum = 0, diff = 0;
-    assert_int_equal(got->count, want->count);
-    assert_int_equal(got->n, want->n);
-    for (int i = 0; i < got->n; i++)
-        assert_int_equal(got->d[i], want->d[i]);
-    for (int64_t i = 0; i < got->count; i++) {
-        sum += (double)want->f32[i] * (double)want->f32[i];
-        diff += pow((double)got->f32[i] - (double)want->f32[i], 2);
-    }
-    if (!(diff <= 1e-10 * sum))
-        fail_msg("%s: relative error %g", what, sqrt(diff / sum));
-}
-
 static struct qs_engine *
 make_engine(struct qs_ctx *cx, const struct qs_model *m, bool exact, const bool *keep)
 {
@@ -95,7 +79,7 @@ engine_runs_any_order_of_shapes(void **state)
         snprintf(what, sizeof(what), "run %d, shape %d", i, k);
         must_run(&cx, fast, &in[k], "fast");
         must_run(&cx, exact, &in[k], "exact");
-        check_near(qs_engine_out(fast, 0), qs_engine_out(exact, 0), what);
+        test_graph_near(qs_engine_out(fast, 0), qs_engine_out(exact, 0), what);
     }
     for (int i = 0; i < SHAPES; i++)
         free(in[i].data);
@@ -251,7 +235,7 @@ a_watch_sees_the_same_in_both_engines(void **state)
         assert_string_equal(m->var[seen[0].var[i]].name, wanted[i]);
         assert_int_equal(seen[0].var[i], seen[1].var[i]);
         assert_int_equal(seen[0].node[i], seen[1].node[i]);
-        check_near(&seen[0].value[i], &seen[1].value[i], wanted[i]);
+        test_graph_near(&seen[0].value[i], &seen[1].value[i], wanted[i]);
         free(seen[0].value[i].data);
         free(seen[1].value[i].data);
     }

@@ -238,10 +238,6 @@ check_graph(void **arg)
     "quantize_linear X:" x " Scale:" s " > Y:" y "_q quant_axis=-1", \
         "dequantize_linear X:" y "_q Scale:" s " > Y:" y " quant_axis=-1"
 #define FAKE(type, x, y, s) type " X:" x " InScale:" s " > Out:" y " is_test=true"
-#define CONV1 "conv2d Input:x Filter:w(20,3,3,3) > Output:c strides=[2,2] paddings=[1,1]"
-#define BN(x, y, c)                                                                             \
-    "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
-    "(" c ") > Y:" y " is_test=true"
 
 /* ---- memory ---- */
 

@@ -25,14 +25,14 @@ struct graph {
     int n_fold, n_pair; /* what is to be found */
 };
 
-#define BN(x, y, c)                                                                             \
+#define BN_OUT(x, y, c)                                                                         \
     "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
     "(" c ") > Y:" y " MeanOut:m" y " is_test=true"
 
 static const struct graph graphs[] = {
     {"convolution and batch norm",
      "2,3,9,9",
-     {"conv2d Input:x Filter:w(20,3,3,3) > Output:c paddings=[1,1]", BN("c", "y", "20")},
+     {"conv2d Input:x Filter:w(20,3,3,3) > Output:c paddings=[1,1]", BN_OUT("c", "y", "20")},
      1,
      0},
     {"a batch norm with statistics of its own batch stays",
@@ -44,31 +44,31 @@ static const struct graph graphs[] = {
     {"a bias between",
      "1,3,9,9",
      {"conv2d Input:x Filter:w(6,3,3,3) > Output:c", "elementwise_add X:c Y:b(6) > Out:d axis=1",
-      BN("d", "e", "6"), "relu X:e > Out:y"},
+      BN_OUT("d", "e", "6"), "relu X:e > Out:y"},
      1,
      0},
     {"grouped transposed convolution",
      "1,6,5,5",
      {"conv2d_transpose Input:x Filter:w(6,4,2,2) > Output:c strides=[2,2] groups=2",
-      BN("c", "y", "8")},
+      BN_OUT("c", "y", "8")},
      1,
      0},
     {"an output that is read twice stays",
      "1,3,9,9",
-     {"conv2d Input:x Filter:w(4,3,3,3) > Output:c", BN("c", "d", "4"),
+     {"conv2d Input:x Filter:w(4,3,3,3) > Output:c", BN_OUT("c", "d", "4"),
       "elementwise_add X:c Y:d > Out:y"},
      0,
      0},
     {"a filter that is read twice stays",
      "1,4,9,9",
-     {"conv2d Input:x Filter:w(4,4,1,1) > Output:c", BN("c", "d", "4"),
+     {"conv2d Input:x Filter:w(4,4,1,1) > Output:c", BN_OUT("c", "d", "4"),
       "conv2d Input:d Filter:w > Output:y"},
      0,
      0},
     {"a chain of three with biases and relus",
      "1,3,12,12",
-     {"conv2d Input:x Filter:w(8,3,3,3) > Output:a", BN("a", "b", "8"), "relu X:b > Out:c",
-      "depthwise_conv2d Input:c Filter:w2(8,1,3,3) > Output:d groups=8", BN("d", "e", "8"),
+     {"conv2d Input:x Filter:w(8,3,3,3) > Output:a", BN_OUT("a", "b", "8"), "relu X:b > Out:c",
+      "depthwise_conv2d Input:c Filter:w2(8,1,3,3) > Output:d groups=8", BN_OUT("d", "e", "8"),
       "leaky_relu X:e > Out:f alpha=0.1", "conv2d Input:f Filter:w3(5,8,1,1) > Output:y"},
      2,
      2},
@@ -206,7 +206,7 @@ static const struct correction corrections[] = {
      false},
     {"a batch norm takes it off",
      "1,3,5,5",
-     {"conv2d Input:x Filter:w(4,3,3,3) > Output:c", BN("c", "y", "4")},
+     {"conv2d Input:x Filter:w(4,3,3,3) > Output:c", BN_OUT("c", "y", "4")},
      true,
      true},
     {"the bias of a product takes it off",

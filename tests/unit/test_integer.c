@@ -79,14 +79,12 @@ note_act(struct maker *k, int32_t var)
     for (int i = 0; i < n->n_act; i++)
         if (n->act[i].var == var)
             return i;
-    n->act = qs_xrealloc(n->act, (size_t)(n->n_act + 1) * sizeof(*n->act));
     /* less than the largest, so that some are cut */
-    n->act[n->n_act] =
-        (struct qs_quant_act){.var = var,
-                              .bits = 8,
-                              .threshold = k->g->away ? 1 : (double)(0.9F * k->most[var]),
-                              .half_away = k->g->away};
-    return n->n_act++;
+    return qs_static_add_act(
+        n, (struct qs_quant_act){.var = var,
+                                 .bits = 8,
+                                 .threshold = k->g->away ? 1 : (double)(0.9F * k->most[var]),
+                                 .half_away = k->g->away});
 }
 
 static int32_t
@@ -108,9 +106,7 @@ note_weight(struct maker *k, int32_t var, int axis)
     }
     assert_int_equal(qs_static_quantize(&k->cx, t, axis, 8, w.threshold, QS_STATIC_QDQ, &w.q),
                      QS_OK);
-    n->weight = qs_xrealloc(n->weight, (size_t)(n->n_weight + 1) * sizeof(*n->weight));
-    n->weight[n->n_weight] = w;
-    return n->n_weight++;
+    return qs_static_add_weight(n, w);
 }
 
 static int
@@ -129,23 +125,15 @@ note_node(struct maker *k, int32_t number)
     const bool also = k->g->also && strcmp(k->g->also, node->type) == 0;
     const bool product = strstr(node->type, "conv2d") || strstr(node->type, "mul") == node->type ||
                          strcmp(node->type, "matmul_v2") == 0;
-    q.all = qs_xcalloc(4, sizeof(*q.all));
     for (int i = 0; i < node->n_in && (also || product); i++) {
         const int32_t var = node->in[i].var[0];
         if (k->m->var[var].data)
             q.weight = product ? note_weight(k, var, axis_of(node)) : -1;
         else
-            q.all[q.n_all++] = note_act(k, var);
+            qs_static_add_read(&q, note_act(k, var));
     }
-    if (q.n_all == 0) {
-        free(q.all);
-        return;
-    }
-    q.act = q.all[0];
-    q.act2 = q.n_all > 1 ? q.all[1] : -1;
-    struct qs_static_notes *n = &k->notes;
-    n->node = qs_xrealloc(n->node, (size_t)(n->n_node + 1) * sizeof(*n->node));
-    n->node[n->n_node++] = q;
+    if (q.n_all > 0)
+        qs_static_add_node(&k->notes, q);
 }
 
 /* The graph as a quantized program. */
@@ -258,11 +246,6 @@ check_graph(void **arg)
     qs_exec_free(e);
     qs_model_unref(m);
 }
-
-#define CONV1 "conv2d Input:x Filter:w(20,3,3,3) > Output:c strides=[2,2] paddings=[1,1]"
-#define BN(x, y, c)                                                                             \
-    "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
-    "(" c ") > Y:" y " is_test=true"
 
 static struct graph graphs[] = {
     {"a first convolution with batch norm and relu",

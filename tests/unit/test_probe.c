@@ -306,11 +306,6 @@ check_graph(void **arg)
     stop(&t);
 }
 
-#define CONV1 "conv2d Input:x Filter:w(20,3,3,3) > Output:c strides=[2,2] paddings=[1,1]"
-#define BN(x, y, c)                                                                             \
-    "batch_norm X:" x " Scale:s" y "(" c ") Bias:b" y "(" c ") Mean:m" y "(" c ") Variance:v" y \
-    "(" c ") > Y:" y " is_test=true"
-
 static struct graph graphs[] = {
     {"convolutions with what is folded into them",
      "2,3,18,17",

@@ -56,6 +56,32 @@ new_worker(void)
     return w;
 }
 
+/* Until there is something to take. */
+static void
+wait_for(struct qs_worker *w)
+{
+    struct pollfd p = {.fd = qs_worker_fd(w), .events = POLLIN};
+    assert_true(poll(&p, 1, 60000) > 0);
+}
+
+static void
+take_one(struct qs_worker *w, struct qs_job_event *ev)
+{
+    while (!qs_worker_take(w, ev))
+        wait_for(w);
+}
+
+/* Submits a job and takes one event, which says that it runs. */
+static void
+start(struct qs_worker *w, struct qs_job *job)
+{
+    struct qs_job_event ev;
+    qs_worker_submit(w, job);
+    take_one(w, &ev);
+    assert_int_equal(ev.kind, QS_JOB_STARTED);
+    assert_ptr_equal(ev.job, job);
+}
+
 struct seen {
     int started, progress, items, warnings, finished;
     int64_t last_item;
@@ -84,8 +110,7 @@ run_all(struct qs_worker *w, struct seen *seen)
         }
         if (qs_worker_idle(w))
             return;
-        struct pollfd p = {.fd = qs_worker_fd(w), .events = POLLIN};
-        assert_true(poll(&p, 1, 60000) > 0);
+        wait_for(w);
     }
 }
 
@@ -124,8 +149,7 @@ progress_is_merged(void **state)
     atomic_store(&go, true);
     /* nothing is taken until all is over: what was not taken must not pile up */
     while (!ended) {
-        struct pollfd p = {.fd = qs_worker_fd(w), .events = POLLIN};
-        assert_true(poll(&p, 1, 60000) > 0);
+        wait_for(w);
         while (qs_worker_take(w, &ev)) {
             progress += ev.kind == QS_JOB_PROGRESS;
             ended = ended || (ev.kind == QS_JOB_FINISHED && ev.job == &last.job);
@@ -159,15 +183,9 @@ a_running_job_is_cancelled(void **state)
     struct qs_worker *w = new_worker();
     atomic_bool go = false;
     struct job job = {.job.run = count, .n = 1, .go = &go};
-    struct qs_job_event ev;
     struct seen seen = {0};
     (void)state;
-    qs_worker_submit(w, &job.job);
-    do {
-        struct pollfd p = {.fd = qs_worker_fd(w), .events = POLLIN};
-        assert_true(poll(&p, 1, 60000) > 0);
-    } while (!qs_worker_take(w, &ev));
-    assert_int_equal(ev.kind, QS_JOB_STARTED);
+    start(w, &job.job);
     qs_worker_cancel(w, &job.job);
     run_all(w, &seen);
     assert_int_equal(job.job.state, QS_JOB_CANCELLED);
@@ -300,15 +318,6 @@ a_history_covers_all_values_in_bounded_room(void **state)
 /* Pause */
 
 static void
-take_one(struct qs_worker *w, struct qs_job_event *ev)
-{
-    while (!qs_worker_take(w, ev)) {
-        struct pollfd p = {.fd = qs_worker_fd(w), .events = POLLIN};
-        assert_true(poll(&p, 1, 60000) > 0);
-    }
-}
-
-static void
 a_paused_job_lets_others_pass_and_goes_on(void **state)
 {
     struct qs_worker *w = new_worker();
@@ -344,12 +353,9 @@ a_job_goes_on_only_when_no_other_runs(void **state)
     struct qs_job_event ev;
     struct seen seen = {0};
     (void)state;
-    qs_worker_submit(w, &first.job);
-    take_one(w, &ev);
+    start(w, &first.job);
     qs_worker_pause(w, &first.job);
-    qs_worker_submit(w, &second.job);
-    take_one(w, &ev);
-    assert_ptr_equal(ev.job, &second.job);
+    start(w, &second.job);
     atomic_store(&go_first, true);
     qs_worker_resume(w, &first.job);
     assert_int_equal(first.job.state, QS_JOB_QUEUED);
@@ -370,11 +376,9 @@ pauses_do_not_count_in_the_time(void **state)
     struct qs_worker *w = new_worker();
     atomic_bool go = false;
     struct job job = {.job.run = count, .go = &go};
-    struct qs_job_event ev;
     struct seen seen = {0};
     (void)state;
-    qs_worker_submit(w, &job.job);
-    take_one(w, &ev);
+    start(w, &job.job);
     qs_worker_pause(w, &job.job);
     const double before = qs_job_seconds(&job.job);
     assert_true(poll(NULL, 0, 30) == 0);
@@ -417,8 +421,7 @@ a_paused_job_is_cancelled(void **state)
     struct job job = {.job.run = count, .go = &go};
     struct qs_job_event ev;
     (void)state;
-    qs_worker_submit(w, &job.job);
-    take_one(w, &ev);
+    start(w, &job.job);
     qs_worker_pause(w, &job.job);
     qs_worker_cancel(w, &job.job);
     do
@@ -436,12 +439,9 @@ ending_the_worker_stops_what_is_paused(void **state)
     struct job job[3] = {{.job.run = count, .go = &go},
                          {.job.run = count, .go = &go},
                          {.job.run = count, .go = &go}};
-    struct qs_job_event ev;
     (void)state;
     for (int i = 0; i < 3; i++) {
-        qs_worker_submit(w, &job[i].job);
-        take_one(w, &ev);
-        assert_ptr_equal(ev.job, &job[i].job);
+        start(w, &job[i].job);
         qs_worker_pause(w, &job[i].job);
     }
     qs_worker_resume(w, &job[1].job);
