@@ -118,7 +118,7 @@ char *
 ui_short_name(const char *path)
 {
     static const char *const common[] = {"model.pdmodel", "inference.pdmodel", "__model__",
-                                         "inference.json"};
+                                         "inference.json", "model.nb"};
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
     for (size_t i = 0; i < QS_LEN(common); i++) {

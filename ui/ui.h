@@ -98,6 +98,8 @@ void ui_plan_changed(struct ui *ui);
 bool ui_plan_set(struct ui *ui, const struct qs_opt *opt, const char *text);
 /* "qslim quantize MODEL -o FOLDER ..." */
 void ui_plan_command(const struct ui *ui, struct qs_str *out);
+/* "qslim export MODEL -o FOLDER --to fp32" */
+void ui_export_command(const struct ui *ui, struct qs_str *out);
 /* Shows an operator (and the weight of it) in the Layer view. */
 void ui_show_op(struct ui *ui, int op, int layer);
 /* Shows the runs chosen in a list, which have their numbers as ids, in the Compare view; need_two:

@@ -210,25 +210,13 @@ paint_range(const struct ui_column *c, void *arg, int row, struct ui_screen *s, 
         ui_put_cell(s, cell.y, cell.x, cell.w, UI_DIM, false, "...");
 }
 
-/* "8", "~4" rounded but stored as FP32, "skip", "fp" left as it is, "no" cannot be. */
 static void
 text_bits(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const struct qs_layer *l = layer_at(arg, row);
-    const struct qs_decision *d = ui_layer_decision(model(arg), model(arg)->op[row].layer);
     (void)c;
-    if (!l)
-        return;
-    if (!l->quantizable)
-        qs_str_add(out, l->secondary ? "" : _("no"));
-    else if (!d)
-        qs_str_add(out, "?");
-    else if (d->action == QS_ACTION_SKIP)
-        qs_str_add(out, _("skip"));
-    else if (d->action == QS_ACTION_KEEP)
-        qs_str_add(out, _("fp"));
-    else
-        qs_str_printf(out, "%s%d", d->action == QS_ACTION_SIMULATE ? "~" : "", d->bits);
+    if (l && (l->quantizable || !l->secondary))
+        ui_add_decision(out, model(arg), model(arg)->op[row].layer);
 }
 
 static double
@@ -363,7 +351,7 @@ static const struct ui_column column[] = {
      .most = 5,
      .right = true,
      .drop = 2,
-     .help = N_("bits by the plan: ~ rounded but stored as FP32, fp left as it is, no: cannot be"),
+     .help = N_("bits by the plan: ~ stored as FP32, fp left as it is, no: cannot be, = has them"),
      .text = text_bits,
      .compare = compare_bits,
      .style = style_bits},
@@ -499,7 +487,8 @@ update(struct ui *ui, void *state, enum ui_event ev)
     (void)ui;
     if (ev == UI_EVENT_MODEL)
         new_rows(st);
-    else if (ev == UI_EVENT_STATS || ev == UI_EVENT_PLAN || ev == UI_EVENT_SEEN)
+    else if (ev == UI_EVENT_STATS || ev == UI_EVENT_PLAN || ev == UI_EVENT_SEEN ||
+             ev == UI_EVENT_SCALES)
         ui_table_refresh(&st->table);
 }
 
@@ -715,8 +704,12 @@ status(struct ui *ui, void *state, struct qs_str *out)
         qs_str_printf(out, _("%s -> %s by the plan; "),
                       qs_format_bytes(before, sizeof(before), m->decisions->params_before),
                       qs_format_bytes(after, sizeof(after), m->decisions->params_after));
-    else
+    else if (m->quant.kind == QS_QUANT_NONE)
         qs_str_printf(out, _("plan: %s; "), m->why);
+    if (m->quant.kind != QS_QUANT_NONE) {
+        ui_scales_describe(m, out);
+        qs_str_add(out, "; ");
+    }
     if (st->weights_only)
         qs_str_add(out, _("weights only; "));
     if (st->drawn && st->fold)
