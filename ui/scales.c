@@ -149,13 +149,13 @@ text_number(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_printf(out, c->data <= AXIS ? "%.0f" : "%.4g", v);
 }
 
-static int
-compare_number(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_number(const struct ui_column *c, void *arg, int row)
 {
-    return ui_compare(number(at(arg, a), c->data), number(at(arg, b), c->data));
+    return number(at(arg, row), c->data);
 }
 
-#define NUMBER .right = true, .text = text_number, .compare = compare_number
+#define NUMBER .right = true, .text = text_number, .value = value_number
 static const struct ui_column column[] = {
     {.name = "tensor",
      .title = N_("tensor"),

@@ -11,7 +11,6 @@
 
 #include "app/app.h"
 #include "base/mem.h"
-#include "ui/table.h"
 
 void
 ui_add_bytes(struct qs_str *out, int64_t bytes)
@@ -130,12 +129,4 @@ ui_short_name(const char *path)
         return qs_xasprintf("%.*s", (int)(base - 1 - folder), folder);
     }
     return qs_xstrdup(base);
-}
-
-int
-ui_compare(double a, double b)
-{
-    if (isnan(a) || isnan(b))
-        return ((isnan(a) != 0) - (isnan(b) != 0)) * UI_LAST;
-    return (a > b) - (a < b);
 }

@@ -252,10 +252,10 @@ sqnr_of(const struct state *st, int row, int i)
     return l && l->bits > 0 ? l->sqnr_db : NAN;
 }
 
-static int
-compare_layer(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_layer(const struct ui_column *c, void *arg, int row)
 {
-    return ui_compare(sqnr_of(arg, a, c->data), sqnr_of(arg, b, c->data));
+    return sqnr_of(arg, row, c->data);
 }
 
 static void
@@ -267,12 +267,11 @@ text_moved(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%+.1f", moved);
 }
 
-static int
-compare_moved(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_moved(const struct ui_column *c, void *arg, int row)
 {
-    const struct state *st = arg;
     (void)c;
-    return ui_compare(fabs(st->layer[a].moved), fabs(st->layer[b].moved));
+    return fabs(((const struct state *)arg)->layer[row].moved);
 }
 
 static enum ui_item
@@ -395,7 +394,7 @@ build_columns(struct state *st)
         st->fact_col[f].text = text_fact_value;
         st->fact_col[f++].style = style_fact;
         st->layer_col[l].text = text_layer;
-        st->layer_col[l].compare = compare_layer;
+        st->layer_col[l].value = value_layer;
         st->layer_col[l++].style = style_layer;
     }
     if (st->n_runs > 1)
@@ -406,9 +405,10 @@ build_columns(struct state *st)
                                .most = 6,
                                .right = true,
                                .unit = N_("dB"),
+                               .unit_in_title = true,
                                .help = N_("largest change of SQNR against the first run"),
                                .text = text_moved,
-                               .compare = compare_moved};
+                               .value = value_moved};
     ui_table_init(&st->facts, st->fact_col, f, st);
     ui_table_init(&st->layers, st->layer_col, l, st);
 }

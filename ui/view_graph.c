@@ -72,12 +72,12 @@ text_number(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%d", op->node + 1);
 }
 
-static int
-compare_number(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_number(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
     (void)arg;
-    return a - b;
+    return row;
 }
 
 static void
@@ -126,12 +126,12 @@ elements_at(void *arg, int row)
     return n;
 }
 
-static int
-compare_shape(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_shape(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    const int64_t x = elements_at(arg, a), y = elements_at(arg, b);
-    return ui_compare(x > 0 ? (double)x : NAN, y > 0 ? (double)y : NAN);
+    const int64_t n = elements_at(arg, row);
+    return n > 0 ? (double)n : NAN;
 }
 
 static void
@@ -144,11 +144,11 @@ text_params(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         ui_add_count(out, n);
 }
 
-static int
-compare_params(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_params(const struct ui_column *c, void *arg, int row)
 {
-    const int64_t x = params_at(arg, a, c->data), y = params_at(arg, b, c->data);
-    return ui_compare(x > 0 ? (double)x : NAN, y > 0 ? (double)y : NAN);
+    const int64_t n = params_at(arg, row, c->data);
+    return n > 0 ? (double)n : NAN;
 }
 
 static void
@@ -160,13 +160,12 @@ text_macs(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         ui_add_count(out, cost->macs);
 }
 
-static int
-compare_macs(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_macs(const struct ui_column *c, void *arg, int row)
 {
-    const struct qs_node_cost *x = cost_at(arg, a), *y = cost_at(arg, b);
     (void)c;
-    return ui_compare(x && x->macs > 0 ? (double)x->macs : NAN,
-                      y && y->macs > 0 ? (double)y->macs : NAN);
+    const struct qs_node_cost *cost = cost_at(arg, row);
+    return cost && cost->macs > 0 ? (double)cost->macs : NAN;
 }
 
 static const struct qs_layer_stats *
@@ -184,12 +183,12 @@ text_range(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%.3g..%.3g", s->min, s->max);
 }
 
-static int
-compare_range(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_range(const struct ui_column *c, void *arg, int row)
 {
-    const struct qs_layer_stats *x = stats_at(arg, a), *y = stats_at(arg, b);
     (void)c;
-    return ui_compare(x ? x->absmax : NAN, y ? y->absmax : NAN);
+    const struct qs_layer_stats *s = stats_at(arg, row);
+    return s ? s->absmax : NAN;
 }
 
 static bool
@@ -220,17 +219,11 @@ text_bits(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 }
 
 static double
-bits_at(void *arg, int row)
-{
-    const struct qs_decision *d = ui_layer_decision(model(arg), model(arg)->op[row].layer);
-    return d && d->bits > 0 ? d->bits : NAN;
-}
-
-static int
-compare_bits(const struct ui_column *c, void *arg, int a, int b)
+value_bits(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare(bits_at(arg, a), bits_at(arg, b));
+    const struct qs_decision *d = ui_layer_decision(model(arg), model(arg)->op[row].layer);
+    return d && d->bits > 0 ? d->bits : NAN;
 }
 
 static enum ui_item
@@ -247,8 +240,9 @@ style_bits(const struct ui_column *c, void *arg, int row)
 }
 
 static double
-sqnr_at(void *arg, int row)
+value_sqnr(const struct ui_column *c, void *arg, int row)
 {
+    (void)c;
     const int layer = model(arg)->op[row].layer;
     return layer >= 0 ? ui_layer_output_sqnr(model(arg), layer) : NAN;
 }
@@ -256,15 +250,7 @@ sqnr_at(void *arg, int row)
 static void
 text_sqnr(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
-    (void)c;
-    ui_add_decibel(out, sqnr_at(arg, row));
-}
-
-static int
-compare_sqnr(const struct ui_column *c, void *arg, int a, int b)
-{
-    (void)c;
-    return ui_compare(sqnr_at(arg, a), sqnr_at(arg, b));
+    ui_add_decibel(out, value_sqnr(c, arg, row));
 }
 
 static void
@@ -286,7 +272,7 @@ static const struct ui_column column[] = {
      .right = true,
      .help = N_("place in the order of execution; block.place in a sub-block"),
      .text = text_number,
-     .compare = compare_number},
+     .value = value_number},
     {.name = "type",
      .title = N_("type"),
      .least = 11,
@@ -307,7 +293,7 @@ static const struct ui_column column[] = {
      .drop = 5,
      .help = N_("shape of its first output"),
      .text = text_shape,
-     .compare = compare_shape},
+     .value = value_shape},
     {.name = "params",
      .title = N_("params"),
      .least = 6,
@@ -316,7 +302,7 @@ static const struct ui_column column[] = {
      .drop = 8,
      .help = N_("elements of the parameters it reads"),
      .text = text_params,
-     .compare = compare_params},
+     .value = value_params},
     {.name = "bytes",
      .title = N_("size"),
      .least = 7,
@@ -327,23 +313,23 @@ static const struct ui_column column[] = {
      .help = N_("bytes of the parameters it reads"),
      .data = 1,
      .text = text_params,
-     .compare = compare_params},
+     .value = value_params},
     {.name = "macs",
      .title = N_("MACs"),
      .least = 6,
-     .most = 6,
+     .most = 9,
      .right = true,
      .drop = 7,
      .help = N_("multiply-accumulates"),
      .text = text_macs,
-     .compare = compare_macs},
+     .value = value_macs},
     {.name = "range",
      .title = N_("range"),
      .least = 13,
      .drop = 3,
      .help = N_("smallest to largest weight on an axis common to all rows"),
      .text = text_range,
-     .compare = compare_range,
+     .value = value_range,
      .paint = paint_range},
     {.name = "bits",
      .title = N_("bits"),
@@ -353,18 +339,19 @@ static const struct ui_column column[] = {
      .drop = 2,
      .help = N_("bits by the plan: ~ stored as FP32, fp left as it is, no: cannot be, = has them"),
      .text = text_bits,
-     .compare = compare_bits,
+     .value = value_bits,
      .style = style_bits},
     {.name = "sqnr",
      .title = N_("SQNR"),
      .least = 5,
-     .most = 6,
+     .most = 8,
      .right = true,
      .drop = 4,
      .unit = N_("dB"),
+     .unit_in_title = true,
      .help = N_("signal to quantization noise of the weight, and of its activation where seen"),
      .text = text_sqnr,
-     .compare = compare_sqnr},
+     .value = value_sqnr},
     {.name = "note",
      .title = N_("note"),
      .least = 10,

@@ -59,11 +59,11 @@ text_layers(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_printf(out, "%d", type_at(arg, row)->n_layers);
 }
 
-static int
-compare_layers(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_layers(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return type_at(arg, a)->n_layers - type_at(arg, b)->n_layers;
+    return type_at(arg, row)->n_layers;
 }
 
 static void
@@ -73,11 +73,11 @@ text_bytes(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     ui_add_bytes(out, type_at(arg, row)->bytes);
 }
 
-static int
-compare_bytes(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_bytes(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare((double)type_at(arg, a)->bytes, (double)type_at(arg, b)->bytes);
+    return (double)type_at(arg, row)->bytes;
 }
 
 static const struct ui_column type_column[] = {
@@ -94,7 +94,7 @@ static const struct ui_column type_column[] = {
      .drop = 2,
      .help = N_("weights that can be quantized"),
      .text = text_layers,
-     .compare = compare_layers},
+     .value = value_layers},
     {.name = "bytes",
      .title = N_("size"),
      .least = 7,
@@ -103,7 +103,7 @@ static const struct ui_column type_column[] = {
      .drop = 1,
      .help = N_("bytes of these weights"),
      .text = text_bytes,
-     .compare = compare_bytes},
+     .value = value_bytes},
 };
 
 static struct type_row *
