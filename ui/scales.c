@@ -239,8 +239,7 @@ ui_scales_follow(const struct ui_table *t, struct ui *ui)
         ui_say(ui, UI_DIM, _("no operator reads it"));
         return;
     }
-    ui_go(ui, UI_VIEW_LAYER);
-    ui_show_op(ui, op, ui->model->op[op].layer);
+    ui_go_to_op(ui, op, ui->model->op[op].layer);
 }
 
 /* Job */

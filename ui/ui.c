@@ -758,3 +758,10 @@ ui_show_op(struct ui *ui, int op, int layer)
         ui_task_look(ui, layer);
     ui_emit(ui, UI_EVENT_LOOK);
 }
+
+void
+ui_go_to_op(struct ui *ui, int op, int layer)
+{
+    ui_go(ui, UI_VIEW_LAYER);
+    ui_show_op(ui, op, layer);
+}

@@ -102,6 +102,8 @@ void ui_plan_command(const struct ui *ui, struct qs_str *out);
 void ui_export_command(const struct ui *ui, struct qs_str *out);
 /* Shows an operator (and the weight of it) in the Layer view. */
 void ui_show_op(struct ui *ui, int op, int layer);
+/* The same from another view. */
+void ui_go_to_op(struct ui *ui, int op, int layer);
 /* Shows the runs chosen in a list, which have their numbers as ids, in the Compare view; need_two:
  * not one alone. */
 void ui_compare_chosen(struct ui *ui, const struct ui_table *t, bool need_two);

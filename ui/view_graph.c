@@ -638,8 +638,7 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     if (st->drawn && act_drawn(st, action))
         return true;
     if ((action == UI_ACT_SHOW_LAYER || action == UI_ACT_VIEW_LAYER) && row >= 0) {
-        ui_go(ui, UI_VIEW_LAYER);
-        ui_show_op(ui, row, ui->model->op[row].layer);
+        ui_go_to_op(ui, row, ui->model->op[row].layer);
     } else if (action == UI_ACT_SKIP && arg && *arg) {
         ui_rule_pattern_add(ui, arg, "skip");
     } else if (action == UI_ACT_SKIP) {
