@@ -84,10 +84,14 @@ unsigned ui_where(const struct ui *ui);
 /* Footer and log. */
 void ui_say(struct ui *ui, enum ui_item item, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* A search in this list found nothing. */
+void ui_say_missed(struct ui *ui, struct ui_table *t);
 /* Log only. */
 void ui_log(struct ui *ui, enum ui_item item, const char *text);
 
 void ui_go(struct ui *ui, enum ui_view_id view);
+/* To where it came from; false: this is the first. */
+bool ui_go_back(struct ui *ui);
 /* The list that has the keys; NULL: none. */
 struct ui_table *ui_focused_table(const struct ui *ui);
 void ui_emit(struct ui *ui, enum ui_event ev);
