@@ -287,11 +287,15 @@ qs_plan_op_types(const struct qs_plan *plan)
     return plan->method == QS_METHOD_DYNAMIC ? default_dynamic : NULL;
 }
 
-/* Activations are rounded once. */
+/* Activations are rounded once, and what Paddle-Lite wrote is for itself alone. */
 static enum qs_err
 check_float(struct qs_ctx *cx, const struct qs_model *m, const struct qs_plan *plan)
 {
     struct qs_quant_info info;
+    if (m->format && strcmp(m->format, "nb") == 0)
+        return qs_fail(cx, QS_ERR_USAGE,
+                       _("Paddle-Lite optimized this model for its target: it can be looked at, "
+                         "not quantized"));
     if (plan->method != QS_METHOD_STATIC)
         return QS_OK;
     qs_quant_info_of(m, &info);

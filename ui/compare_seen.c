@@ -39,7 +39,7 @@ compare_var(const struct ui_column *c, void *arg, int a, int b)
     return strcmp(s->row[a].var, s->row[b].var);
 }
 
-/* "6.803 hist 38.4" */
+/* "6.803 hist 38.4 dB" */
 static void
 text_seen(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
@@ -53,12 +53,13 @@ text_seen(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         return;
     qs_str_add(out, " ");
     ui_add_decibel(out, a->sqnr_db);
+    qs_str_add(out, " dB");
 }
 
-static int
-compare_seen(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_seen(const struct ui_column *c, void *arg, int row)
 {
-    return ui_compare(threshold_of(arg, a, c->data), threshold_of(arg, b, c->data));
+    return threshold_of(arg, row, c->data);
 }
 
 static void
@@ -70,12 +71,11 @@ text_moved(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%+.1f", 100 * moved);
 }
 
-static int
-compare_moved(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_moved(const struct ui_column *c, void *arg, int row)
 {
-    const struct ui_compare_seen *s = arg;
     (void)c;
-    return ui_compare(fabs(s->row[a].moved), fabs(s->row[b].moved));
+    return fabs(((const struct ui_compare_seen *)arg)->row[row].moved);
 }
 
 static enum ui_item
@@ -182,7 +182,7 @@ build_columns(struct ui_compare_seen *s, const char *const *title)
                 .help = N_("threshold, calibrator it is from, SQNR of the activation at it"),
                 .data = i,
                 .text = text_seen,
-                .compare = compare_seen,
+                .value = value_seen,
                 .style = style_seen};
     if (n > 2)
         s->col[n++] =
@@ -192,9 +192,10 @@ build_columns(struct ui_compare_seen *s, const char *const *title)
                                .most = 7,
                                .right = true,
                                .unit = N_("%"),
+                               .unit_in_title = true,
                                .help = N_("largest change of the threshold against the first run"),
                                .text = text_moved,
-                               .compare = compare_moved};
+                               .value = value_moved};
     return n;
 }
 

@@ -164,10 +164,16 @@ chart_title(const struct ui_charts *c, int chart, char *out, size_t cap)
     }
 }
 
+/* Without a look yet all of them may come. */
 static bool
 has(const struct ui_charts *c, int chart)
 {
-    return chart == UI_CHART_ACTIVATION ? c->seen != NULL : c->weight;
+    const struct ui_look *look = c->look;
+    if (chart == UI_CHART_ACTIVATION)
+        return c->seen != NULL;
+    if (!c->weight || !look || chart == UI_CHART_BEFORE)
+        return c->weight;
+    return look->before && (chart == UI_CHART_CHANNELS ? look->n_channels > 1 : look->bits > 0);
 }
 
 static void

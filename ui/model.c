@@ -102,6 +102,7 @@ ui_model_new(struct qs_opened *o)
         m->layer_of_var[o->layers->layer[i].var] = i;
     m->have_stats = qs_xcalloc((size_t)o->layers->n + 1, sizeof(*m->have_stats));
     list_ops(m);
+    qs_quant_info_of(o->model, &m->quant);
     return m;
 }
 
@@ -124,6 +125,7 @@ ui_model_unref(struct ui_model *m)
     }
     qs_decisions_free(m->decisions);
     ui_calibration_free(m->calibration);
+    ui_scales_free(m->scales);
     free(m->op);
     for (int b = 0; b < m->opened->model->n_block; b++)
         free(m->op_of[b]);
@@ -239,7 +241,11 @@ void
 ui_add_decision(struct qs_str *out, const struct ui_model *m, int layer)
 {
     const struct qs_decision *d = ui_layer_decision(m, layer);
-    if (!m->opened->layers->layer[layer].quantizable)
+    const struct qs_layer *l = &m->opened->layers->layer[layer];
+    const struct ui_scale *scale = ui_scale_of(m->scales, l->var);
+    if (scale && (!l->quantizable || !d))
+        qs_str_printf(out, "=%d", scale->bits);
+    else if (!l->quantizable)
         qs_str_add(out, _("no"));
     else if (!d)
         qs_str_add(out, "?");

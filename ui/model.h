@@ -7,6 +7,7 @@
 #define UI_MODEL_H
 
 #include "app/app.h"
+#include "ui/scales.h"
 #include "ui/seen.h"
 
 struct ui_op {
@@ -46,6 +47,8 @@ struct ui_model {
     struct ui_calibration *calibration; /* what was last seen of its activations; NULL: nothing */
     bool seen_asked;                    /* a job has looked for that */
     int activation_bits;                /* of the plan */
+    struct qs_quant_info quant;         /* an earlier quantization */
+    struct ui_scales *scales;           /* of it; NULL: not known yet */
     /* what the plan means; NULL when it cannot be carried out, then why says so */
     struct qs_decisions *decisions;
     char why[512];
@@ -72,7 +75,7 @@ const struct qs_layer_stats *ui_layer_stats(const struct ui_model *m,
                                             int layer); /* NULL: not yet */
 const struct qs_decision *ui_layer_decision(const struct ui_model *m, int layer); /* NULL: none */
 /* What the plan makes of a layer: "8", "~4" rounded but stored as FP32, "skip", "fp" left as it is,
- * "no" cannot be. */
+ * "no" cannot be; "=8" has integers of that width already. */
 void ui_add_decision(struct qs_str *out, const struct ui_model *m, int layer);
 /* In dB at the decided bits; NaN: does not apply or not known yet. */
 double ui_layer_sqnr(const struct ui_model *m, int layer);

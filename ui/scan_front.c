@@ -29,12 +29,12 @@ text_step(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_printf(out, "%s%d", step_at(arg, row)->chosen ? "* " : "", row);
 }
 
-static int
-compare_step(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_step(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
     (void)arg;
-    return a - b;
+    return row;
 }
 
 static void
@@ -52,11 +52,11 @@ text_step_bytes(const struct ui_column *c, void *arg, int row, struct qs_str *ou
     ui_add_bytes(out, step_at(arg, row)->bytes);
 }
 
-static int
-compare_step_bytes(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_step_bytes(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare((double)step_at(arg, a)->bytes, (double)step_at(arg, b)->bytes);
+    return (double)step_at(arg, row)->bytes;
 }
 
 static void
@@ -74,18 +74,18 @@ text_step_measured(const struct ui_column *c, void *arg, int row, struct qs_str 
         ui_add_metric(out, metric(arg), step_at(arg, row)->measured);
 }
 
-static int
-compare_step_measured(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_step_measured(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare(step_at(arg, a)->measured, step_at(arg, b)->measured);
+    return step_at(arg, row)->measured;
 }
 
-static int
-compare_step_drop(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_step_drop(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare(step_at(arg, a)->drop, step_at(arg, b)->drop);
+    return step_at(arg, row)->drop;
 }
 
 static enum ui_item
@@ -103,7 +103,7 @@ static const struct ui_column front_column[] = {
      .right = true,
      .help = N_("steps of the search; * where the plan stops"),
      .text = text_step,
-     .compare = compare_step,
+     .value = value_step,
      .style = style_step},
     {.name = "change",
      .title = N_("change"),
@@ -119,7 +119,7 @@ static const struct ui_column front_column[] = {
      .unit = N_("bytes"),
      .help = N_("of program and parameters, about"),
      .text = text_step_bytes,
-     .compare = compare_step_bytes,
+     .value = value_step_bytes,
      .style = style_step},
     {.name = "drop",
      .title = N_("drop"),
@@ -128,7 +128,7 @@ static const struct ui_column front_column[] = {
      .right = true,
      .help = N_("of the metric, predicted from the drops of the layers"),
      .text = text_step_drop,
-     .compare = compare_step_drop,
+     .value = value_step_drop,
      .style = style_step},
     {.name = "measured",
      .title = N_("measured"),
@@ -138,7 +138,7 @@ static const struct ui_column front_column[] = {
      .drop = 1,
      .help = N_("drop on the data, where the search checked it"),
      .text = text_step_measured,
-     .compare = compare_step_measured,
+     .value = value_step_measured,
      .style = style_step},
 };
 

@@ -38,10 +38,10 @@ number(const struct qs_run_sensitivity *r, int which)
     return v[which];
 }
 
-static int
-compare_number(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_number(const struct ui_column *c, void *arg, int row)
 {
-    return ui_compare(number(at(arg, a), c->data), number(at(arg, b), c->data));
+    return number(at(arg, row), c->data);
 }
 
 static void
@@ -161,7 +161,7 @@ style_plan(const struct ui_column *c, void *arg, int row)
     return d && d->action == QS_ACTION_SKIP ? UI_CAUTION : UI_TEXT;
 }
 
-#define NUMBER .right = true, .text = text_number, .compare = compare_number
+#define NUMBER .right = true, .text = text_number, .value = value_number
 const struct ui_column ui_scan_columns[] = {
     {.name = "weight",
      .title = N_("weight"),
@@ -205,7 +205,7 @@ const struct ui_column ui_scan_columns[] = {
      .help = N_("the drop beside the largest; shaded where there is none: 1 - cosine"),
      .data = DROP,
      .text = text_number,
-     .compare = compare_number,
+     .value = value_number,
      .paint = paint_drop},
     {.name = "others",
      .title = N_("but it"),
@@ -218,18 +218,20 @@ const struct ui_column ui_scan_columns[] = {
     {.name = "local",
      .title = N_("local"),
      .least = 5,
-     .most = 6,
+     .most = 9,
      .drop = 2,
      .unit = N_("dB"),
+     .unit_in_title = true,
      .help = N_("signal to noise of its output, its input clean"),
      .data = LOCAL,
      NUMBER},
     {.name = "accumulated",
      .title = N_("all"),
      .least = 5,
-     .most = 6,
+     .most = 7,
      .drop = 3,
      .unit = N_("dB"),
+     .unit_in_title = true,
      .help = N_("signal to noise of its output with all layers quantized"),
      .data = GROWN,
      NUMBER},
@@ -241,7 +243,7 @@ const struct ui_column ui_scan_columns[] = {
      .help = N_("noise from 60 dB to 0 dB: its own solid, with all layers quantized shaded"),
      .text = text_error,
      .data = GROWN,
-     .compare = compare_number,
+     .value = value_number,
      .paint = paint_error},
     {.name = "cosine",
      .title = N_("cosine"),
@@ -254,9 +256,10 @@ const struct ui_column ui_scan_columns[] = {
     {.name = "weight-db",
      .title = N_("SQNR"),
      .least = 5,
-     .most = 6,
+     .most = 8,
      .drop = 11,
      .unit = N_("dB"),
+     .unit_in_title = true,
      .help = N_("signal to quantization noise of the weight itself"),
      .data = WEIGHT_DB,
      NUMBER},

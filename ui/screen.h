@@ -103,6 +103,8 @@ void ui_flush(struct ui_screen *s, int y, int x);
 
 /* Columns that `text` (UTF-8) takes. */
 int ui_width(const char *text);
+/* How what curses writes next looks. */
+void ui_screen_set_style(const struct ui_screen *s, enum ui_item item);
 /* Draws text in at most `w` columns and returns how many were used. Text that does not fit ends in
  * an ellipsis. Control characters and what is no UTF-8 show as '?'. */
 int ui_put(struct ui_screen *s, int y, int x, int w, enum ui_item item, const char *text);

@@ -22,12 +22,14 @@ struct ui_column {
     int least, most;   /* columns of the screen; most 0: takes what is left */
     bool right;        /* numbers */
     int drop; /* columns with the largest number leave first when there is no room; 0: stays */
-    const char *unit; /* N_() or NULL */
-    const char *help; /* N_(): one line */
-    int data;         /* for the functions below */
+    const char *unit;   /* N_() or NULL; of the value */
+    bool unit_in_title; /* cells have the number alone */
+    const char *help;   /* N_(): one line */
+    int data;           /* for the functions below */
     void (*text)(const struct ui_column *c, void *arg, int row, struct qs_str *out);
-    /* Order of two rows; NULL: by text. UI_LAST and -UI_LAST when only one has a value: the other
-     * comes last, also when the order is turned round. */
+    /* The number that orders rows; NaN, none, comes last, also when the order is turned round. */
+    double (*value)(const struct ui_column *c, void *arg, int row); /* or NULL */
+    /* Order of two rows in a column without numbers; NULL: by text. */
     int (*compare)(const struct ui_column *c, void *arg, int a, int b);
     /* Draws the cell itself; NULL: `text`. */
     void (*paint)(const struct ui_column *c, void *arg, int row, struct ui_screen *s,
@@ -39,7 +41,7 @@ struct ui_column {
 /* A style for what is less important than the rest. */
 enum ui_item ui_style_dim(const struct ui_column *c, void *arg, int row);
 
-enum { UI_MOST_COLUMNS = 32, UI_LAST = 1 << 30 };
+enum { UI_MOST_COLUMNS = 32 };
 
 /* What a filter or a search looks for in each cell: plain text anywhere, in any case, or a pattern
  * (base/str.h) when it has * ? [ or stands between slashes. */
@@ -82,6 +84,8 @@ void ui_table_set_rows(struct ui_table *t, int n_rows);
 /* The same, but rows with a number that there was before keep mark and cursor. Takes `id` [n_rows]
  * over (malloc). */
 void ui_table_set_rows_by_id(struct ui_table *t, int64_t *id, int n_rows);
+/* Before it is drawn: sorts when values changed, and puts the cursor on a row. */
+void ui_table_settle(struct ui_table *t);
 /* Values changed, or what is hidden did: sort (and filter) again; the cursor stays on its row. */
 void ui_table_refresh(struct ui_table *t);
 void ui_table_refilter(struct ui_table *t);

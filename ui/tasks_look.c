@@ -139,16 +139,15 @@ run_look(struct qs_ctx *cx, struct qs_job *job)
 {
     struct look_task *t = (struct look_task *)job;
     const struct qs_model *m = t->task.model->opened->model;
-    const struct qs_layer *layer = &t->task.model->opened->layers->layer[t->look->layer];
-    const struct qs_tensor *w = m->var[layer->var].data;
+    const struct qs_tensor *w =
+        m->var[t->task.model->opened->layers->layer[t->look->layer].var].data;
     if (!w || !qs_dtype_is_float(w->dtype) || w->n == 0) {
         snprintf(t->look->message, sizeof(t->look->message), "%s",
                  w ? _("its values are no floating-point numbers")
                    : _("the model came without parameters"));
         return QS_OK;
     }
-    look_at_channels(t->look, w, layer->axis);
-    t->axis = layer->axis;
+    look_at_channels(t->look, w, t->axis);
     t->look->before = qs_xcalloc(UI_LOOK_BINS, sizeof(*t->look->before));
     qs_histogram(w, t->look->lo, t->look->hi, UI_LOOK_BINS, t->look->before);
     enum qs_err err = qs_check_cancel(cx);
@@ -191,6 +190,7 @@ ui_task_look(struct ui *ui, int layer)
     const struct qs_plan *plan = &ui->plan.now;
     const struct qs_layer *l = &ui->model->opened->layers->layer[layer];
     const struct qs_decision *d = ui_layer_decision(ui->model, layer);
+    const struct ui_scale *scale = ui_scale_of(ui->model->scales, l->var);
     const bool decided = d && d->bits > 0;
     struct look_task *t =
         ui_task_new(sizeof(*t), run_look, _("look at %s"), ui_layer_name(ui->model, layer));
@@ -198,8 +198,9 @@ ui_task_look(struct ui *ui, int layer)
     t->look->layer = layer;
     t->look->sqnr_db = NAN;
     /* a layer that is left out shows what quantizing it would do */
-    t->look->bits = decided ? d->bits : l->quantizable ? plan->weight_bits : 0;
+    t->look->bits = decided ? d->bits : l->quantizable && !scale ? plan->weight_bits : 0;
     t->look->axis = decided ? d->axis : plan->weight_type == QS_CHANNEL_WISE_ABS_MAX ? l->axis : -1;
+    t->axis = l->axis < 0 && scale ? scale->axis : l->axis;
     t->rate = t->look->axis < 0 ? plan->threshold_rate : 0;
     t->task.quiet = true;
     t->task.model = ui_model_ref(ui->model);

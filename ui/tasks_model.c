@@ -72,6 +72,7 @@ ui_adopt(struct ui *ui, struct qs_opened *opened)
     ui_go(ui, UI_VIEW_GRAPH);
     if (ui->model->opened->shapes_message[0])
         ui_say(ui, UI_CAUTION, "%s", ui->model->opened->shapes_message);
+    ui_task_scales(ui);
     ui_task_stats(ui);
     if (ui->plan.now.method == QS_METHOD_STATIC)
         ui_task_seen(ui, false);

@@ -11,7 +11,6 @@
 
 #include "app/app.h"
 #include "base/mem.h"
-#include "ui/table.h"
 
 void
 ui_add_bytes(struct qs_str *out, int64_t bytes)
@@ -118,7 +117,7 @@ char *
 ui_short_name(const char *path)
 {
     static const char *const common[] = {"model.pdmodel", "inference.pdmodel", "__model__",
-                                         "inference.json"};
+                                         "inference.json", "model.nb"};
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
     for (size_t i = 0; i < QS_LEN(common); i++) {
@@ -130,12 +129,4 @@ ui_short_name(const char *path)
         return qs_xasprintf("%.*s", (int)(base - 1 - folder), folder);
     }
     return qs_xstrdup(base);
-}
-
-int
-ui_compare(double a, double b)
-{
-    if (isnan(a) || isnan(b))
-        return ((isnan(a) != 0) - (isnan(b) != 0)) * UI_LAST;
-    return (a > b) - (a < b);
 }

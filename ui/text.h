@@ -25,7 +25,5 @@ char *ui_split_count(const char *text, int64_t *count);
 const char *ui_below_here(const char *path);
 /* "folder/model.pdmodel" as "folder" when the file has a common name, else the file; malloc. */
 char *ui_short_name(const char *path);
-/* Order of numbers; NaN, no value, is UI_LAST behind all (table.h). */
-int ui_compare(double a, double b);
 
 #endif

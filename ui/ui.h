@@ -84,10 +84,14 @@ unsigned ui_where(const struct ui *ui);
 /* Footer and log. */
 void ui_say(struct ui *ui, enum ui_item item, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* A search in this list found nothing. */
+void ui_say_missed(struct ui *ui, struct ui_table *t);
 /* Log only. */
 void ui_log(struct ui *ui, enum ui_item item, const char *text);
 
 void ui_go(struct ui *ui, enum ui_view_id view);
+/* To where it came from; false: this is the first. */
+bool ui_go_back(struct ui *ui);
 /* The list that has the keys; NULL: none. */
 struct ui_table *ui_focused_table(const struct ui *ui);
 void ui_emit(struct ui *ui, enum ui_event ev);
@@ -98,8 +102,12 @@ void ui_plan_changed(struct ui *ui);
 bool ui_plan_set(struct ui *ui, const struct qs_opt *opt, const char *text);
 /* "qslim quantize MODEL -o FOLDER ..." */
 void ui_plan_command(const struct ui *ui, struct qs_str *out);
+/* "qslim export MODEL -o FOLDER --to fp32" */
+void ui_export_command(const struct ui *ui, struct qs_str *out);
 /* Shows an operator (and the weight of it) in the Layer view. */
 void ui_show_op(struct ui *ui, int op, int layer);
+/* The same from another view. */
+void ui_go_to_op(struct ui *ui, int op, int layer);
 /* Shows the runs chosen in a list, which have their numbers as ids, in the Compare view; need_two:
  * not one alone. */
 void ui_compare_chosen(struct ui *ui, const struct ui_table *t, bool need_two);

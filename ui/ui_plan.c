@@ -37,10 +37,10 @@ ui_plan_set(struct ui *ui, const struct qs_opt *opt, const char *text)
     return true;
 }
 
-void
-ui_plan_command(const struct ui *ui, struct qs_str *out)
+static void
+begin_command(const struct ui *ui, const char *command, struct qs_str *out)
 {
-    qs_str_add(out, "qslim quantize ");
+    qs_str_printf(out, "qslim %s ", command);
     if (ui->model)
         qs_str_add_quoted(out, ui_below_here(ui->model->opened->path));
     else
@@ -50,7 +50,20 @@ ui_plan_command(const struct ui *ui, struct qs_str *out)
         qs_str_add(out, " --params ");
         qs_str_add_quoted(out, ui->model->opened->params);
     }
+}
+
+void
+ui_plan_command(const struct ui *ui, struct qs_str *out)
+{
+    begin_command(ui, "quantize", out);
     qs_plan_print_command(&ui->plan.now, out);
+}
+
+void
+ui_export_command(const struct ui *ui, struct qs_str *out)
+{
+    begin_command(ui, "export", out);
+    qs_str_add(out, " --to fp32");
 }
 
 void

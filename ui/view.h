@@ -19,6 +19,7 @@ enum ui_event {
     UI_EVENT_STATS,    /* statistics or SQNR of more layers are there */
     UI_EVENT_PLAN,     /* the plan changed */
     UI_EVENT_LOOK,     /* ui->look is new */
+    UI_EVENT_SCALES,   /* those of a quantized model are there */
     UI_EVENT_SEEN,     /* the calibration of the model is new */
     UI_EVENT_JOB,      /* a job began, went on or ended */
     UI_EVENT_FOUND,    /* ui->found is new */

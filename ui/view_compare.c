@@ -9,6 +9,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "ui/compare_seen.h"
+#include "ui/panes.h"
 #include "ui/text.h"
 #include "ui/ui.h"
 
@@ -36,8 +37,7 @@ struct state {
     struct layer_row *layer;
     int n_layers;
     int n_runs;
-    int pane;
-    struct ui_rect area[N_PANES];
+    struct ui_panes panes;
     char title[MOST_RUNS][24];
     struct ui_column fact_col[MOST_RUNS + 2], layer_col[MOST_RUNS + 3];
 };
@@ -252,10 +252,10 @@ sqnr_of(const struct state *st, int row, int i)
     return l && l->bits > 0 ? l->sqnr_db : NAN;
 }
 
-static int
-compare_layer(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_layer(const struct ui_column *c, void *arg, int row)
 {
-    return ui_compare(sqnr_of(arg, a, c->data), sqnr_of(arg, b, c->data));
+    return sqnr_of(arg, row, c->data);
 }
 
 static void
@@ -267,12 +267,11 @@ text_moved(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%+.1f", moved);
 }
 
-static int
-compare_moved(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_moved(const struct ui_column *c, void *arg, int row)
 {
-    const struct state *st = arg;
     (void)c;
-    return ui_compare(fabs(st->layer[a].moved), fabs(st->layer[b].moved));
+    return fabs(((const struct state *)arg)->layer[row].moved);
 }
 
 static enum ui_item
@@ -395,7 +394,7 @@ build_columns(struct state *st)
         st->fact_col[f].text = text_fact_value;
         st->fact_col[f++].style = style_fact;
         st->layer_col[l].text = text_layer;
-        st->layer_col[l].compare = compare_layer;
+        st->layer_col[l].value = value_layer;
         st->layer_col[l++].style = style_layer;
     }
     if (st->n_runs > 1)
@@ -406,9 +405,10 @@ build_columns(struct state *st)
                                .most = 6,
                                .right = true,
                                .unit = N_("dB"),
+                               .unit_in_title = true,
                                .help = N_("largest change of SQNR against the first run"),
                                .text = text_moved,
-                               .compare = compare_moved};
+                               .value = value_moved};
     ui_table_init(&st->facts, st->fact_col, f, st);
     ui_table_init(&st->layers, st->layer_col, l, st);
 }
@@ -431,19 +431,6 @@ clear(struct state *st)
     ui_compare_seen_release(&st->seen);
 }
 
-static struct ui_table *
-pane_table(struct state *st, int pane)
-{
-    return pane == PANE_FACTS ? &st->facts : pane == PANE_LAYERS ? &st->layers : &st->seen.table;
-}
-
-/* Runs that have no layers, or no activations, need no place for them. */
-static bool
-has_pane(const struct state *st, int pane)
-{
-    return pane == PANE_FACTS || (pane == PANE_LAYERS ? st->n_layers > 0 : st->seen.n > 0);
-}
-
 static void
 build(struct state *st)
 {
@@ -458,8 +445,11 @@ build(struct state *st)
     for (int i = 0; i < st->n_runs; i++)
         title[i] = st->title[i];
     ui_compare_seen_init(&st->seen, st->ui->compare, st->n_runs, title);
-    if (!has_pane(st, st->pane))
-        st->pane = PANE_FACTS;
+    /* runs that have no layers, or no activations, need no place for them */
+    st->panes.away[PANE_LAYERS] = st->n_layers == 0;
+    st->panes.away[PANE_SEEN] = st->seen.n == 0;
+    if (st->panes.away[st->panes.at])
+        st->panes.at = PANE_FACTS;
     if (st->ui->n_compare > MOST_RUNS)
         ui_say(st->ui, UI_CAUTION, _("only the first %d runs are shown"), MOST_RUNS);
 }
@@ -469,6 +459,8 @@ open_view(struct ui *ui)
 {
     struct state *st = qs_xcalloc(1, sizeof(*st));
     st->ui = ui;
+    ui_panes_init(&st->panes, (struct ui_table *[]){&st->facts, &st->layers, &st->seen.table},
+                  N_PANES);
     build(st);
     return st;
 }
@@ -493,14 +485,13 @@ update(struct ui *ui, void *state, enum ui_event ev)
 static void
 draw_lower(struct state *st, struct ui_screen *s, struct ui_rect r, int pane, bool shares)
 {
-    const bool hides = has_pane(st, PANE_SEEN) && !shares;
+    const bool hides = !st->panes.away[PANE_SEEN] && !shares;
     ui_put_rule(s, r.y, r.x, r.w,
                 pane == PANE_SEEN ? _("activations")
                 : hides           ? _("layer by layer; Tab: activations")
                                   : _("layer by layer"),
-                st->pane == pane);
-    st->area[pane] = (struct ui_rect){r.y + 1, r.x, r.h - 1, r.w};
-    ui_table_draw(pane_table(st, pane), s, st->area[pane], st->pane == pane);
+                st->panes.at == pane);
+    ui_panes_draw(&st->panes, pane, s, (struct ui_rect){r.y + 1, r.x, r.h - 1, r.w});
 }
 
 static void
@@ -508,24 +499,22 @@ draw(struct ui *ui, void *state, struct ui_rect r)
 {
     enum { LOW = 9, THREE = 30 };
     struct state *st = state;
-    memset(st->area, 0, sizeof(st->area));
+    ui_panes_begin(&st->panes);
     if (st->n_runs == 0) {
         ui_put(ui->screen, r.y + r.h / 3, r.x + 2, r.w - 2, UI_DIM,
                _("no runs chosen; mark them in Runs (6) and press c"));
         return;
     }
-    const bool layers = has_pane(st, PANE_LAYERS), seen = has_pane(st, PANE_SEEN);
+    const bool layers = !st->panes.away[PANE_LAYERS], seen = !st->panes.away[PANE_SEEN];
     if (r.h < LOW || (!layers && !seen)) {
-        st->area[st->pane] = r;
-        ui_table_draw(pane_table(st, st->pane), ui->screen, r, true);
+        ui_panes_draw(&st->panes, st->panes.at, ui->screen, r);
         return;
     }
     const bool three = layers && seen && r.h >= THREE;
     const int most = three ? r.h / 3 : r.h / 2;
     const int upper = st->n_facts + 1 < most ? st->n_facts + 1 : most;
     struct ui_rect below = {r.y + upper, r.x, r.h - upper, r.w};
-    st->area[PANE_FACTS] = (struct ui_rect){r.y, r.x, upper, r.w};
-    ui_table_draw(&st->facts, ui->screen, st->area[PANE_FACTS], st->pane == PANE_FACTS);
+    ui_panes_draw(&st->panes, PANE_FACTS, ui->screen, (struct ui_rect){r.y, r.x, upper, r.w});
     if (three) {
         below.h /= 2;
         draw_lower(st, ui->screen, below, PANE_LAYERS, true);
@@ -533,7 +522,7 @@ draw(struct ui *ui, void *state, struct ui_rect r)
         below.h = r.y + r.h - below.y;
     }
     draw_lower(st, ui->screen, below,
-               three || !layers || st->pane == PANE_SEEN ? PANE_SEEN : PANE_LAYERS, three);
+               three || !layers || st->panes.at == PANE_SEEN ? PANE_SEEN : PANE_LAYERS, three);
 }
 
 static bool
@@ -572,8 +561,7 @@ show_seen(struct state *st)
                st->seen.row[row].var);
         return;
     }
-    ui_go(ui, UI_VIEW_LAYER);
-    ui_show_op(ui, op, ui->model->op[op].layer);
+    ui_go_to_op(ui, op, ui->model->op[op].layer);
 }
 
 static void
@@ -588,8 +576,7 @@ show_layer(struct state *st)
         ui_say(ui, UI_CAUTION, _("the open model has no weight '%s'"), st->layer[row].weight);
         return;
     }
-    ui_go(ui, UI_VIEW_LAYER);
-    ui_show_op(ui, ui_layer_op(ui->model, layer), layer);
+    ui_go_to_op(ui, ui_layer_op(ui->model, layer), layer);
 }
 
 void
@@ -606,14 +593,6 @@ ui_compare_chosen(struct ui *ui, const struct ui_table *t, bool need_two)
     free(id);
 }
 
-static void
-next_pane(struct state *st, int step)
-{
-    do
-        st->pane = (st->pane + step) % N_PANES;
-    while (!has_pane(st, st->pane));
-}
-
 static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
@@ -621,10 +600,10 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     (void)ui;
     (void)arg;
     if (action == UI_ACT_NEXT_PANE || action == UI_ACT_PREV_PANE)
-        next_pane(st, action == UI_ACT_NEXT_PANE ? 1 : N_PANES - 1);
-    else if (action == UI_ACT_SHOW_LAYER && st->pane == PANE_LAYERS)
+        ui_panes_next(&st->panes, action == UI_ACT_NEXT_PANE ? 1 : -1);
+    else if (action == UI_ACT_SHOW_LAYER && st->panes.at == PANE_LAYERS)
         show_layer(st);
-    else if (action == UI_ACT_SHOW_LAYER && st->pane == PANE_SEEN)
+    else if (action == UI_ACT_SHOW_LAYER && st->panes.at == PANE_SEEN)
         show_seen(st);
     else
         return false;
@@ -634,24 +613,13 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 static struct ui_table *
 table(void *state)
 {
-    struct state *st = state;
-    return pane_table(st, st->pane);
+    return ui_panes_table(&((struct state *)state)->panes);
 }
 
 static bool
 mouse(struct ui *ui, void *state, const struct ui_key *key)
 {
-    struct state *st = state;
-    for (int p = 0; p < N_PANES; p++) {
-        bool enter = false;
-        if (st->area[p].w == 0 || !ui_table_mouse(pane_table(st, p), key, &enter))
-            continue;
-        st->pane = p;
-        if (enter)
-            ui_act(ui, UI_ACT_SHOW_LAYER, NULL);
-        return true;
-    }
-    return false;
+    return ui_panes_mouse(&((struct state *)state)->panes, ui, key, UI_ACT_SHOW_LAYER);
 }
 
 const struct ui_view ui_view_compare = {

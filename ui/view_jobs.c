@@ -29,11 +29,11 @@ text_id(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_printf(out, "%d", at(arg, row)->job.id);
 }
 
-static int
-compare_id(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_id(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return at(arg, a)->job.id - at(arg, b)->job.id;
+    return at(arg, row)->job.id;
 }
 
 static void
@@ -75,11 +75,11 @@ text_progress(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%d %%", (int)(100 * share(j)));
 }
 
-static int
-compare_progress(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_progress(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare(share(&at(arg, a)->job), share(&at(arg, b)->job));
+    return share(&at(arg, row)->job);
 }
 
 static void
@@ -110,11 +110,11 @@ text_time(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%.1f/s", (double)j->at.done / t);
 }
 
-static int
-compare_time(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_time(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare(qs_job_seconds(&at(arg, a)->job), qs_job_seconds(&at(arg, b)->job));
+    return qs_job_seconds(&at(arg, row)->job);
 }
 
 static void
@@ -138,7 +138,7 @@ static const struct ui_column column[] = {
      .right = true,
      .help = N_("number"),
      .text = text_id,
-     .compare = compare_id},
+     .value = value_id},
     {.name = "state",
      .title = N_("state"),
      .least = 9,
@@ -159,7 +159,7 @@ static const struct ui_column column[] = {
      .drop = 3,
      .help = N_("how far"),
      .text = text_progress,
-     .compare = compare_progress,
+     .value = value_progress,
      .paint = paint_progress},
     {.name = "time",
      .title = N_("time"),
@@ -169,7 +169,7 @@ static const struct ui_column column[] = {
      .drop = 2,
      .help = N_("how long so far"),
      .text = text_time,
-     .compare = compare_time},
+     .value = value_time},
     {.name = "left",
      .title = N_("left"),
      .least = 6,

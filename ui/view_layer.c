@@ -2,32 +2,21 @@
 /* Layer: one operator with its attributes, neighbours and the statistics of its weight, beside
  * charts of the weight. */
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/i18n.h"
 #include "base/mem.h"
-#include "model/text.h"
 #include "ui/layer_charts.h"
+#include "ui/layer_lines.h"
 #include "ui/text.h"
 #include "ui/ui.h"
-
-struct line {
-    const char *name; /* not yet translated, or from the model */
-    char *value;
-    int op;   /* Enter goes there; -1: nowhere */
-    int algo; /* Enter takes this calibrator; -1: none */
-    enum ui_item item;
-    bool own; /* name is free'd */
-};
 
 struct state {
     struct ui *ui;
     struct ui_table table;
-    struct line *line;
-    int n;
+    struct ui_lines lines;
     struct ui_charts charts;
     bool stale;    /* the plan changed since the look at the layer */
     int shown;     /* operator shown last, to see when another view chose a new one */
@@ -38,7 +27,7 @@ struct state {
 static void
 text_name(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
-    const struct line *l = &((struct state *)arg)->line[row];
+    const struct ui_line *l = &((struct state *)arg)->lines.line[row];
     (void)c;
     /* the translation of "" is the head of the catalogue */
     qs_str_add(out, l->own || !*l->name ? l->name : _(l->name));
@@ -48,13 +37,13 @@ static void
 text_value(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     (void)c;
-    qs_str_add(out, ((struct state *)arg)->line[row].value);
+    qs_str_add(out, ((struct state *)arg)->lines.line[row].value);
 }
 
 static enum ui_item
 style_line(const struct ui_column *c, void *arg, int row)
 {
-    const struct line *l = &((struct state *)arg)->line[row];
+    const struct ui_line *l = &((struct state *)arg)->lines.line[row];
     return c->data && l->item == UI_TEXT ? UI_DIM : l->item;
 }
 
@@ -76,266 +65,12 @@ static const struct ui_column column[] = {
 };
 
 static void
-clear_lines(struct state *st)
-{
-    for (int i = 0; i < st->n; i++) {
-        free(st->line[i].value);
-        if (st->line[i].own)
-            free((char *)st->line[i].name);
-    }
-    free(st->line);
-    st->line = NULL;
-    st->n = 0;
-}
-
-static struct line *add(struct state *st, const char *name, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static struct line *
-add(struct state *st, const char *name, const char *fmt, ...)
-{
-    struct qs_str value;
-    char text[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    qs_str_init(&value);
-    qs_str_add_printable(&value, text);
-    st->line = qs_xrealloc(st->line, (size_t)(st->n + 1) * sizeof(*st->line));
-    struct line *l = &st->line[st->n++];
-    *l = (struct line){name, qs_str_take(&value), -1, -1, UI_TEXT, false};
-    return l;
-}
-
-static void
-add_section(struct state *st, const char *name)
-{
-    add(st, name, "%s", "")->item = UI_TITLE;
-}
-
-static void
-add_decision(struct state *st, const struct ui_model *m, int layer)
-{
-    const struct qs_decision *d = ui_layer_decision(m, layer);
-    const struct qs_layer *l = &m->opened->layers->layer[layer];
-    struct qs_str db;
-    if (!d || d->bits == 0) {
-        add(st, N_("by the plan"), "%s%s%s", d ? qs_action_name(d->action, 0) : "?",
-            d && d->reason[0] ? ": " : "", d ? d->reason : "");
-        return;
-    }
-    qs_str_init(&db);
-    ui_add_decibel(&db, ui_layer_sqnr(m, layer));
-    add(st, N_("by the plan"), _("%s, %d bits, %lld scales%s%s%s"),
-        qs_action_name(d->action, d->bits), d->bits, (long long)d->n_scales, db.n ? ", " : "", db.s,
-        db.n ? " dB" : "");
-    qs_str_release(&db);
-    if (d->reason[0])
-        add(st, N_("note"), "%s", d->reason);
-    if (l->reason[0] && strcmp(l->reason, d->reason) != 0)
-        add(st, N_("note"), "%s", l->reason);
-}
-
-static void
-add_stats(struct state *st, const struct ui_model *m, int layer)
-{
-    const struct qs_layer_stats *s = ui_layer_stats(m, layer);
-    if (!s) {
-        add(st, N_("statistics"), "%s",
-            m->stats_ended || !m->opened->model->has_params ? _("none") : _("being computed"));
-        return;
-    }
-    add(st, N_("min .. max"), "%.6g .. %.6g", s->min, s->max);
-    add(st, N_("mean, std"), "%.4g, %.4g", s->mean, s->std);
-    add(st, N_("zeros"), "%.2f %%", 100 * s->sparsity);
-    add(st, N_("kurtosis"), "%.2f", s->kurtosis);
-    add(st, N_("channel ratio"), "%.2f", s->channel_range_ratio);
-    if (s->n_bad > 0)
-        add(st, N_("not finite"), "%lld", (long long)s->n_bad)->item = UI_BAD;
-}
-
-static void
-add_weight(struct state *st, const struct ui_model *m, int layer)
-{
-    const struct qs_layer *l = &m->opened->layers->layer[layer];
-    const struct qs_var *v = &m->opened->model->var[l->var];
-    char dims[128], bytes[16];
-    add_section(st, N_("weight"));
-    add(st, N_("name"), "%s", v->name);
-    if (v->data)
-        add(st, N_("shape"), "%s %s, %s",
-            qs_format_dims(dims, sizeof(dims), v->data->dims, v->data->n_dims),
-            qs_dtype_name(v->data->dtype) ? qs_dtype_name(v->data->dtype) : "?",
-            qs_format_bytes(bytes, sizeof(bytes), (int64_t)v->data->bytes));
-    if (l->axis >= 0)
-        add(st, N_("channels"), _("%lld along axis %d"), (long long)l->n_channels, l->axis);
-    if (l->n_users > 1)
-        add(st, N_("read by"), _("%d operators"), l->n_users);
-    add_decision(st, m, layer);
-    add_stats(st, m, layer);
-}
-
-/* "x 1x3x224x224" of a variable. */
-static void
-describe_var(const struct ui_model *m, int32_t var, struct qs_str *out)
-{
-    const struct qs_var *v = &m->opened->model->var[var];
-    const struct qs_shapes *s = m->opened->shapes;
-    char dims[128];
-    qs_str_add(out, v->name);
-    if (v->data)
-        qs_str_printf(out, "  %s",
-                      qs_format_dims(dims, sizeof(dims), v->data->dims, v->data->n_dims));
-    else if (s && s->var[var].known)
-        qs_str_printf(out, "  %s",
-                      qs_format_dims(dims, sizeof(dims), s->var[var].d, s->var[var].n));
-}
-
-static void
-add_neighbour(struct state *st, const struct ui_model *m, const char *slot, struct qs_ref ref,
-              const char *arrow)
-{
-    const int op = ui_model_op_at(m, ref);
-    if (op < 0 || op == st->ui->op)
-        return;
-    struct line *l = add(st, "", "%s %s  #%d", arrow, ui_model_node(m, op)->type, ref.node + 1);
-    l->op = op;
-    l->item = UI_KEY;
-    (void)slot;
-}
-
-/* The writer whose value this operator reads: the last before it in its block, else the last. */
-static struct qs_ref
-producer(const struct ui_model *m, int32_t var, const struct ui_op *op)
-{
-    const struct qs_edges *e = m->opened->edges;
-    struct qs_ref best = {-1, -1};
-    for (int i = 0; i < e->n_writer[var]; i++) {
-        const struct qs_ref r = e->writer[var][i];
-        if (r.block != op->block || r.node < op->node || best.block < 0)
-            best = r;
-    }
-    return best;
-}
-
-static void
-add_slots(struct state *st, const struct ui_model *m, bool inputs)
-{
-    enum { MOST_READERS = 64 };
-    const struct qs_node *node = ui_model_node(m, st->ui->op);
-    const struct qs_edges *e = m->opened->edges;
-    const struct qs_slot *slot = inputs ? node->in : node->out;
-    const int n = inputs ? node->n_in : node->n_out;
-    add_section(st, inputs ? N_("inputs") : N_("outputs"));
-    for (int s = 0; s < n; s++)
-        for (int i = 0; i < slot[s].n; i++) {
-            const int32_t var = slot[s].var[i];
-            struct qs_str text;
-            if (var < 0)
-                continue;
-            qs_str_init(&text);
-            describe_var(m, var, &text);
-            struct line *l = add(st, slot[s].name, "%s", text.s);
-            l->own = true;
-            l->name = qs_xstrdup(slot[s].name);
-            qs_str_release(&text);
-            if (inputs)
-                add_neighbour(st, m, slot[s].name, producer(m, var, &m->op[st->ui->op]), "<");
-            for (int r = 0; !inputs && r < e->n_reader[var] && r < MOST_READERS; r++)
-                add_neighbour(st, m, slot[s].name, e->reader[var][r], ">");
-        }
-}
-
-/* Activation */
-
-static void
-add_calibrator(struct state *st, const struct ui_seen *s, int algo, double t, bool taken)
-{
-    struct qs_str db;
-    qs_str_init(&db);
-    ui_add_decibel(&db, ui_seen_sqnr(s, st->ui->model->activation_bits, t));
-    struct line *l = add(st, algo >= 0 ? qs_algo_names[algo] : N_("by hand"),
-                         _("%s %-8.4g %s dB, %.2g %% clipped"), taken ? "*" : " ", t,
-                         db.n ? db.s : "?", 100 * ui_seen_clipped(s, t));
-    qs_str_release(&db);
-    l->algo = algo;
-    l->item = taken ? UI_STRONG : UI_TEXT;
-}
-
-/* The calibrator that is taken is what `auto` found. */
-static bool
-by_auto(const struct ui_model *m, int layer)
-{
-    const struct qs_decision *d = ui_layer_decision(m, layer);
-    if (d && d->threshold > 0)
-        return false;
-    return d && d->algo >= 0 ? d->algo == QS_ALGO_auto : m->calibration->best_bits > 0;
-}
-
-/* Ranges, and what each calibrator makes of them. */
-static void
-add_activation(struct state *st, const struct ui_model *m)
-{
-    const struct ui_seen *s = ui_op_seen(m, st->ui->op);
-    if (!s)
-        return;
-    const int taken = ui_layer_algo(m, st->ui->layer, s);
-    add_section(st, N_("activation"));
-    add(st, N_("name"), "%s", m->opened->model->var[s->var].name);
-    add(st, N_("min .. max"), "%.6g .. %.6g", s->min, s->max);
-    add(st, N_("samples"), _("%lld of run %lld"), (long long)s->of.n_samples,
-        (long long)m->calibration->run);
-    if (s->of.n_bad > 0)
-        add(st, N_("not finite"), _("in %lld samples, left out"), (long long)s->of.n_bad)->item =
-            UI_BAD;
-    for (int i = 0; i < QS_N_ALGO; i++)
-        if (s->of.threshold[i] > 0)
-            add_calibrator(st, s, i, s->of.threshold[i], i == taken);
-    if (taken >= 0 && by_auto(m, st->ui->layer))
-        add(st, "auto", _("clipping counts %d times"), QS_CLIPPED_COUNTS)->item = UI_DIM;
-    const double by_hand = ui_layer_threshold(m, st->ui->layer, s);
-    if (taken < 0 && by_hand > 0)
-        add_calibrator(st, s, -1, by_hand, true);
-}
-
-static void
-add_attributes(struct state *st, const struct qs_node *node)
-{
-    enum { MOST_SHOWN = 32 };
-    add_section(st, N_("attributes"));
-    for (int i = 0; i < node->n_attr; i++) {
-        struct qs_str text;
-        if (qs_text_is_bookkeeping(node->attr[i].name))
-            continue;
-        qs_str_init(&text);
-        qs_text_attr(&node->attr[i], MOST_SHOWN, &text);
-        struct line *l = add(st, node->attr[i].name, "%s", text.s);
-        l->own = true;
-        l->name = qs_xstrdup(node->attr[i].name);
-        qs_str_release(&text);
-    }
-}
-
-static void
 build(struct state *st)
 {
-    const struct ui_model *m = st->ui->model;
     const int cursor = st->table.cursor, top = st->table.top;
-    clear_lines(st);
-    if (m && st->ui->op >= 0) {
-        const struct qs_node *node = ui_model_node(m, st->ui->op);
-        struct line *l = add(st, N_("operator"), "#%d %s", m->op[st->ui->op].node + 1, node->type);
-        l->item = UI_STRONG;
-        add_slots(st, m, true);
-        add_slots(st, m, false);
-        if (st->ui->layer >= 0)
-            add_weight(st, m, st->ui->layer);
-        add_activation(st, m);
-        add_attributes(st, node);
-    }
-    ui_table_set_rows(&st->table, st->n);
-    st->table.cursor = cursor < st->n ? cursor : 0;
+    ui_lines_build(&st->lines);
+    ui_table_set_rows(&st->table, st->lines.n);
+    st->table.cursor = cursor < st->lines.n ? cursor : 0;
     st->table.top = top;
 }
 
@@ -343,7 +78,7 @@ static void *
 open_view(struct ui *ui)
 {
     struct state *st = qs_xcalloc(1, sizeof(*st));
-    st->ui = ui;
+    st->ui = st->lines.ui = ui;
     st->shown = -1;
     ui_table_init(&st->table, column, QS_LEN(column), st);
     if (ui->op < 0 && ui->model && ui->model->n_ops > 0)
@@ -357,7 +92,7 @@ close_view(struct ui *ui, void *state)
 {
     struct state *st = state;
     (void)ui;
-    clear_lines(st);
+    ui_lines_clear(&st->lines);
     ui_table_release(&st->table);
     free(st);
 }
@@ -369,7 +104,7 @@ update(struct ui *ui, void *state, enum ui_event ev)
     /* looked at again when it is shown */
     st->stale = st->stale || ev == UI_EVENT_PLAN;
     if (ev != UI_EVENT_LOOK && ev != UI_EVENT_MODEL && ev != UI_EVENT_STATS &&
-        ev != UI_EVENT_PLAN && ev != UI_EVENT_SEEN)
+        ev != UI_EVENT_PLAN && ev != UI_EVENT_SEEN && ev != UI_EVENT_SCALES)
         return;
     if (ev == UI_EVENT_MODEL || ui->op != st->shown) {
         st->table.cursor = 0;
@@ -546,10 +281,10 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     if (!ui->model || ui->op < 0)
         return false;
     if (action == UI_ACT_FOLLOW) {
-        if (row >= 0 && st->line[row].op >= 0)
-            walk(st, st->line[row].op);
-        else if (row >= 0 && st->line[row].algo >= 0)
-            act_rule(ui, UI_ACT_CALIBRATOR, qs_algo_names[st->line[row].algo]);
+        if (row >= 0 && st->lines.line[row].op >= 0)
+            walk(st, st->lines.line[row].op);
+        else if (row >= 0 && st->lines.line[row].algo >= 0)
+            act_rule(ui, UI_ACT_CALIBRATOR, qs_algo_names[st->lines.line[row].algo]);
         else
             ui_say(ui, UI_DIM, _("this line leads nowhere; < and > lines do"));
     } else if (action == UI_ACT_BACK) {
@@ -585,7 +320,7 @@ status(struct ui *ui, void *state, struct qs_str *out)
     if (row < 0)
         return;
     text_name(NULL, st, row, out);
-    qs_str_printf(out, "%s%s;", *st->line[row].value ? ": " : "", st->line[row].value);
+    qs_str_printf(out, "%s%s;", *st->lines.line[row].value ? ": " : "", st->lines.line[row].value);
 }
 
 const struct ui_view ui_view_layer = {

@@ -12,12 +12,12 @@ text_number(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_printf(out, "%d", row + 1);
 }
 
-static int
-compare_number(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_number(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
     (void)arg;
-    return a - b;
+    return row;
 }
 
 static void
@@ -51,7 +51,7 @@ static const struct ui_column column[] = {
      .drop = 2,
      .help = N_("in the order they came"),
      .text = text_number,
-     .compare = compare_number},
+     .value = value_number},
     {.name = "kind",
      .title = N_("kind"),
      .least = 7,

@@ -36,11 +36,11 @@ text_bytes(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     ui_add_bytes(out, at(arg, row)->bytes);
 }
 
-static int
-compare_bytes(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_bytes(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare((double)at(arg, a)->bytes, (double)at(arg, b)->bytes);
+    return (double)at(arg, row)->bytes;
 }
 
 static void
@@ -50,11 +50,11 @@ text_seen(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     ui_add_time(out, at(arg, row)->seen);
 }
 
-static int
-compare_seen(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_seen(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare(at(arg, a)->seen, at(arg, b)->seen);
+    return at(arg, row)->seen;
 }
 
 static void
@@ -64,11 +64,11 @@ text_runs(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_printf(out, "%d", at(arg, row)->n_runs);
 }
 
-static int
-compare_runs(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_runs(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return at(arg, a)->n_runs - at(arg, b)->n_runs;
+    return at(arg, row)->n_runs;
 }
 
 static const struct ui_column column[] = {
@@ -93,7 +93,7 @@ static const struct ui_column column[] = {
      .unit = N_("bytes"),
      .help = N_("program and parameters"),
      .text = text_bytes,
-     .compare = compare_bytes},
+     .value = value_bytes},
     {.name = "when",
      .title = N_("when"),
      .least = 16,
@@ -101,7 +101,7 @@ static const struct ui_column column[] = {
      .drop = 4,
      .help = N_("last changed or used"),
      .text = text_seen,
-     .compare = compare_seen},
+     .value = value_seen},
     {.name = "runs",
      .title = N_("runs"),
      .least = 5,
@@ -110,7 +110,7 @@ static const struct ui_column column[] = {
      .drop = 2,
      .help = N_("runs in the store"),
      .text = text_runs,
-     .compare = compare_runs},
+     .value = value_runs},
 };
 
 static void *

@@ -56,11 +56,11 @@ text_run(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_printf(out, "%s%" PRId64, at(arg, row)->on_front ? "* " : "  ", at(arg, row)->run);
 }
 
-static int
-compare_run(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_run(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare((double)at(arg, a)->run, (double)at(arg, b)->run);
+    return (double)at(arg, row)->run;
 }
 
 static void
@@ -69,10 +69,10 @@ text_value(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     ui_add_quantity(out, quantity(arg, c->data), value(arg, row, c->data));
 }
 
-static int
-compare_value(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_axis(const struct ui_column *c, void *arg, int row)
 {
-    return ui_compare(value(arg, a, c->data), value(arg, b, c->data));
+    return value(arg, row, c->data);
 }
 
 static void
@@ -97,7 +97,7 @@ static const struct ui_column column[] = {
      .right = true,
      .help = N_("number of the run; * nothing is better in both"),
      .text = text_run,
-     .compare = compare_run,
+     .value = value_run,
      .style = style_front},
     {.name = "y",
      .title = N_("up"),
@@ -107,7 +107,7 @@ static const struct ui_column column[] = {
      .help = N_("what the upright axis has"),
      .data = Y,
      .text = text_value,
-     .compare = compare_value,
+     .value = value_axis,
      .style = style_front},
     {.name = "x",
      .title = N_("across"),
@@ -117,7 +117,7 @@ static const struct ui_column column[] = {
      .help = N_("what the axis across has"),
      .data = X,
      .text = text_value,
-     .compare = compare_value,
+     .value = value_axis,
      .style = style_front},
     {.name = "what",
      .title = N_("what"),

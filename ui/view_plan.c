@@ -8,10 +8,11 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "ui/form.h"
+#include "ui/panes.h"
 #include "ui/text.h"
 #include "ui/ui.h"
 
-enum pane { PANE_CHOICES, PANE_TYPES, PANE_RULES, N_PANES };
+enum pane { PANE_CHOICES, PANE_TYPES, PANE_RULES, PANE_SCALES, N_PANES };
 
 struct type_row {
     const char *type; /* of the model's vocabulary */
@@ -22,11 +23,10 @@ struct type_row {
 struct state {
     struct ui *ui;
     struct ui_form form;
-    struct ui_table types, rules;
+    struct ui_table types, rules, scales;
     struct type_row *type;
     int n_types;
-    enum pane pane;
-    struct ui_rect area[N_PANES]; /* where they were drawn, for the mouse */
+    struct ui_panes panes;
 };
 
 /* Operator types */
@@ -59,11 +59,11 @@ text_layers(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_printf(out, "%d", type_at(arg, row)->n_layers);
 }
 
-static int
-compare_layers(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_layers(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return type_at(arg, a)->n_layers - type_at(arg, b)->n_layers;
+    return type_at(arg, row)->n_layers;
 }
 
 static void
@@ -73,11 +73,11 @@ text_bytes(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     ui_add_bytes(out, type_at(arg, row)->bytes);
 }
 
-static int
-compare_bytes(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_bytes(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return ui_compare((double)type_at(arg, a)->bytes, (double)type_at(arg, b)->bytes);
+    return (double)type_at(arg, row)->bytes;
 }
 
 static const struct ui_column type_column[] = {
@@ -94,7 +94,7 @@ static const struct ui_column type_column[] = {
      .drop = 2,
      .help = N_("weights that can be quantized"),
      .text = text_layers,
-     .compare = compare_layers},
+     .value = value_layers},
     {.name = "bytes",
      .title = N_("size"),
      .least = 7,
@@ -103,7 +103,7 @@ static const struct ui_column type_column[] = {
      .drop = 1,
      .help = N_("bytes of these weights"),
      .text = text_bytes,
-     .compare = compare_bytes},
+     .value = value_bytes},
 };
 
 static struct type_row *
@@ -223,6 +223,17 @@ drop_rule(struct state *st)
 /* The view */
 
 static void
+new_scales(struct state *st, bool another)
+{
+    const struct ui_model *m = st->ui->model;
+    const bool quantized = m && m->quant.kind != QS_QUANT_NONE;
+    ui_table_set_rows(&st->scales, quantized && m->scales ? m->scales->n : 0);
+    st->panes.away[PANE_SCALES] = !quantized;
+    if (another)
+        st->panes.at = quantized ? PANE_SCALES : PANE_CHOICES;
+}
+
+static void
 set_choice(struct ui *ui, const struct qs_opt *opt, const char *text)
 {
     ui_plan_set(ui, opt, text);
@@ -244,8 +255,13 @@ open_view(struct ui *ui)
     ui_form_refresh(&st->form);
     ui_table_init(&st->types, type_column, QS_LEN(type_column), st);
     ui_table_init(&st->rules, rule_column, QS_LEN(rule_column), st);
+    ui_scales_table(&st->scales, ui);
+    ui_panes_init(&st->panes,
+                  (struct ui_table *[]){&st->form.table, &st->types, &st->rules, &st->scales},
+                  N_PANES);
     count_types(st);
     ui_table_set_rows(&st->rules, ui->plan.now.layer.n);
+    new_scales(st, true);
     return st;
 }
 
@@ -257,6 +273,7 @@ close_view(struct ui *ui, void *state)
     ui_form_release(&st->form);
     ui_table_release(&st->types);
     ui_table_release(&st->rules);
+    ui_table_release(&st->scales);
     free(st->type);
     free(st);
 }
@@ -268,6 +285,8 @@ update(struct ui *ui, void *state, enum ui_event ev)
     const int at = st->rules.cursor;
     if (ev == UI_EVENT_MODEL)
         count_types(st);
+    if (ev == UI_EVENT_MODEL || ev == UI_EVENT_SCALES)
+        new_scales(st, ev == UI_EVENT_MODEL);
     if (ev != UI_EVENT_MODEL && ev != UI_EVENT_PLAN)
         return;
     ui_form_refresh(&st->form);
@@ -276,17 +295,9 @@ update(struct ui *ui, void *state, enum ui_event ev)
 }
 
 static struct ui_table *
-pane_table(struct state *st, enum pane pane)
-{
-    struct ui_table *const t[] = {&st->form.table, &st->types, &st->rules};
-    return t[pane];
-}
-
-static struct ui_table *
 table(void *state)
 {
-    struct state *st = state;
-    return pane_table(st, st->pane);
+    return ui_panes_table(&((struct state *)state)->panes);
 }
 
 /* The layer that loses most; -1 when nothing is known. */
@@ -363,8 +374,12 @@ draw_result(struct state *st, struct ui_screen *s, struct ui_rect r)
     struct qs_str command;
     if (r.h <= 0)
         return;
+    const bool refused = m && !m->decisions && m->quant.kind != QS_QUANT_NONE;
     qs_str_init(&command);
-    ui_plan_command(st->ui, &command);
+    if (!refused)
+        ui_plan_command(st->ui, &command);
+    else if (strcmp(m->opened->model->format, "nb") != 0)
+        ui_export_command(st->ui, &command);
     ui_put_rule(s, r.y, r.x, r.w, _("what it comes to"), false);
     const struct ui_rect in = {r.y + 1, r.x + 1, r.h - 1, r.w - 2};
     int y = in.y;
@@ -377,7 +392,7 @@ draw_result(struct state *st, struct ui_screen *s, struct ui_rect r)
         ui_put(s, y++, in.x, in.w, UI_DIM, _("no model is open"));
     }
     const int rows = ui_put_wrapped(NULL, in, UI_KEY, command.s);
-    for (int i = 0; m && i < m->n_verdicts && y < in.y + in.h - rows; i++) {
+    for (int i = 0; m && !refused && i < m->n_verdicts && y < in.y + in.h - rows; i++) {
         if (!m->decisions && strcmp(m->verdict[i].why, m->why) == 0)
             continue; /* it is not for the target's sake */
         const int left = in.y + in.h - rows - y - (m->n_verdicts - 1 - i);
@@ -387,27 +402,31 @@ draw_result(struct state *st, struct ui_screen *s, struct ui_rect r)
     qs_str_release(&command);
 }
 
+/* One of them alone. */
 static void
-draw_pane(struct state *st, enum pane pane, struct ui_screen *s, struct ui_rect r)
+draw_only(struct state *st, struct ui_screen *s, struct ui_rect r)
 {
-    st->area[pane] = r;
-    ui_table_draw(pane_table(st, pane), s, r, pane == st->pane);
+    ui_panes_draw(&st->panes, st->panes.at, s, r);
+    if (st->panes.at == PANE_SCALES && st->scales.n_rows == 0 && r.h > 2)
+        ui_put(s, r.y + 2, r.x + 2, r.w - 2, UI_DIM,
+               st->ui->model->scales ? _("none was found") : _("reading the scales ..."));
 }
 
 static void
 draw_panes(struct state *st, struct ui_screen *s, struct ui_rect r)
 {
     enum { LOW = 9, WIDE = 150 };
-    memset(st->area, 0, sizeof(st->area));
-    if (r.h < LOW || r.w < 60) {
-        draw_pane(st, st->pane, s, r);
+    struct ui_panes *p = &st->panes;
+    ui_panes_begin(p);
+    if (r.h < LOW || r.w < 60 || p->at == PANE_SCALES) {
+        draw_only(st, s, r);
         return;
     }
     if (r.w >= WIDE) {
-        const int a = r.w * 2 / 5, b = r.w * 7 / 10;
-        draw_pane(st, PANE_CHOICES, s, (struct ui_rect){r.y, r.x, r.h, a - 1});
-        draw_pane(st, PANE_TYPES, s, (struct ui_rect){r.y, r.x + a, r.h, b - a - 1});
-        draw_pane(st, PANE_RULES, s, (struct ui_rect){r.y, r.x + b, r.h, r.w - b});
+        const int a = r.w / 2, b = r.w * 7 / 10;
+        ui_panes_draw(p, PANE_CHOICES, s, (struct ui_rect){r.y, r.x, r.h, a - 1});
+        ui_panes_draw(p, PANE_TYPES, s, (struct ui_rect){r.y, r.x + a, r.h, b - a - 1});
+        ui_panes_draw(p, PANE_RULES, s, (struct ui_rect){r.y, r.x + b, r.h, r.w - b});
         return;
     }
     enum { MOST_RULES = 3 };
@@ -415,9 +434,9 @@ draw_panes(struct state *st, struct ui_screen *s, struct ui_rect r)
     const int left = r.w * 5 / 9, rows = st->form.table.n_shown + 1;
     const int most = r.h - 2 - n_rules; /* a blank line and the title above the rules */
     const int upper = rows < most ? rows : most;
-    draw_pane(st, PANE_CHOICES, s, (struct ui_rect){r.y, r.x, upper, left});
-    draw_pane(st, PANE_RULES, s, (struct ui_rect){r.y + upper + 1, r.x, r.h - upper - 1, left});
-    draw_pane(st, PANE_TYPES, s, (struct ui_rect){r.y, r.x + left + 1, r.h, r.w - left - 1});
+    ui_panes_draw(p, PANE_CHOICES, s, (struct ui_rect){r.y, r.x, upper, left});
+    ui_panes_draw(p, PANE_RULES, s, (struct ui_rect){r.y + upper + 1, r.x, r.h - upper - 1, left});
+    ui_panes_draw(p, PANE_TYPES, s, (struct ui_rect){r.y, r.x + left + 1, r.h, r.w - left - 1});
 }
 
 static void
@@ -435,16 +454,19 @@ static bool
 change(struct state *st, enum ui_action action)
 {
     struct ui *ui = st->ui;
-    const int row = ui_table_row(pane_table(st, st->pane));
+    const enum pane pane = (enum pane)st->panes.at;
+    const int row = ui_table_row(ui_panes_table(&st->panes));
     if (row < 0)
         return true;
-    if (st->pane == PANE_CHOICES) {
+    if (pane == PANE_CHOICES) {
         if (action == UI_ACT_EDIT)
             ui_form_edit(&st->form, ui);
         else
             ui_form_step(&st->form, ui, action == UI_ACT_LESS ? -1 : 1);
-    } else if (st->pane == PANE_TYPES) {
+    } else if (pane == PANE_TYPES) {
         toggle_type(st, st->type[row].type);
+    } else if (pane == PANE_SCALES && action == UI_ACT_EDIT) {
+        ui_scales_follow(&st->scales, ui);
     } else if (action == UI_ACT_EDIT) {
         ui_say(ui, UI_DIM, _("d drops this rule, A adds one"));
     }
@@ -465,10 +487,8 @@ static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
     struct state *st = state;
-    if (action == UI_ACT_NEXT_PANE)
-        st->pane = (st->pane + 1) % N_PANES;
-    else if (action == UI_ACT_PREV_PANE)
-        st->pane = (st->pane + N_PANES - 1) % N_PANES;
+    if (action == UI_ACT_NEXT_PANE || action == UI_ACT_PREV_PANE)
+        ui_panes_next(&st->panes, action == UI_ACT_NEXT_PANE ? 1 : -1);
     else if (action == UI_ACT_EDIT || action == UI_ACT_TOGGLE || action == UI_ACT_MORE ||
              action == UI_ACT_LESS)
         return change(st, action);
@@ -486,30 +506,25 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 static bool
 mouse(struct ui *ui, void *state, const struct ui_key *key)
 {
-    struct state *st = state;
-    for (int p = 0; p < N_PANES; p++) {
-        bool enter = false;
-        if (st->area[p].w == 0 || !ui_table_mouse(pane_table(st, (enum pane)p), key, &enter))
-            continue;
-        st->pane = (enum pane)p;
-        if (enter)
-            ui_act(ui, UI_ACT_EDIT, NULL);
-        return true;
-    }
-    return false;
+    return ui_panes_mouse(&((struct state *)state)->panes, ui, key, UI_ACT_EDIT);
 }
 
 static void
 status(struct ui *ui, void *state, struct qs_str *out)
 {
-    static const char *const name[] = {N_("choices"), N_("operators"), N_("rules")};
+    static const char *const name[] = {N_("choices"), N_("operators"), N_("rules"), N_("scales")};
     const struct state *st = state;
     const int row = ui_table_row(&st->form.table);
-    if (st->pane == PANE_CHOICES && row >= 0)
+    if (st->panes.at == PANE_SCALES) {
+        ui_scales_describe(ui->model, out);
+        qs_str_add(out, ";");
+        return;
+    }
+    if (st->panes.at == PANE_CHOICES && row >= 0)
         qs_str_printf(out, "%d/%d %s: %s;", st->form.table.cursor + 1, st->form.table.n_shown,
                       st->form.opt[row]->name, _(st->form.opt[row]->help));
     else
-        qs_str_printf(out, _("%s;"), _(name[st->pane]));
+        qs_str_printf(out, _("%s;"), _(name[st->panes.at]));
     if (ui->plan.n_undo + ui->plan.n_redo > 0)
         qs_str_printf(out, _(" %d changes to undo, %d to do again;"), ui->plan.n_undo,
                       ui->plan.n_redo);

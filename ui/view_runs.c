@@ -41,10 +41,10 @@ number(const struct qs_run *r, int which)
     return v[which];
 }
 
-static int
-compare_number(const struct ui_column *c, void *arg, int a, int b)
+static double
+value_number(const struct ui_column *c, void *arg, int row)
 {
-    return ui_compare(number(at(arg, a), c->data), number(at(arg, b), c->data));
+    return number(at(arg, row), c->data);
 }
 
 static void
@@ -59,7 +59,7 @@ text_number(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     else if (c->data == RATIO)
         qs_str_printf(out, "%.2f", v);
     else if (c->data == SECONDS)
-        qs_str_printf(out, "%.2f", v);
+        qs_str_printf(out, "%.2f s", v);
     else if (c->data == STARTED)
         ui_add_time(out, v);
     else
@@ -83,12 +83,6 @@ text_text(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     qs_str_add(out, c->data == OUTPUT ? ui_below_here(text) : text);
 }
 
-static int
-compare_text(const struct ui_column *c, void *arg, int a, int b)
-{
-    return strcmp(text_of(at(arg, a), c->data), text_of(at(arg, b), c->data));
-}
-
 static void
 text_model(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
@@ -97,14 +91,6 @@ text_model(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     (void)c;
     qs_str_add(out, name);
     free(name);
-}
-
-static int
-compare_model(const struct ui_column *c, void *arg, int a, int b)
-{
-    const char *x = at(arg, a)->model_path, *y = at(arg, b)->model_path;
-    (void)c;
-    return strcmp(x ? x : "", y ? y : "");
 }
 
 static enum ui_item
@@ -124,8 +110,8 @@ text_metrics(const struct ui_column *c, void *arg, int row, struct qs_str *out)
         qs_str_printf(out, "%s%s %.4g", i ? ", " : "", r->metric[i].name, r->metric[i].value);
 }
 
-#define NUMBER .text = text_number, .compare = compare_number
-#define TEXT .text = text_text, .compare = compare_text
+#define NUMBER .text = text_number, .value = value_number
+#define TEXT .text = text_text
 static const struct ui_column column[] = {
     {.name = "id",
      .title = N_("run"),
@@ -148,8 +134,7 @@ static const struct ui_column column[] = {
      .least = 14,
      .most = 44,
      .help = N_("what was quantized"),
-     .text = text_model,
-     .compare = compare_model},
+     .text = text_model},
     {.name = "method",
      .title = N_("method"),
      .least = 11,
@@ -221,8 +206,8 @@ static const struct ui_column column[] = {
      .text = text_metrics},
     {.name = "seconds",
      .title = N_("time"),
-     .least = 7,
-     .most = 7,
+     .least = 8,
+     .most = 9,
      .right = true,
      .drop = 8,
      .unit = N_("s"),
@@ -338,7 +323,7 @@ static void
 exact_cell(struct ui_list *list, int c, int row, struct qs_str *cell)
 {
     qs_str_clear(cell);
-    if (column[c].text == text_number && column[c].data != STARTED) {
+    if (column[c].value && column[c].data != STARTED) {
         const double v = number(at(list, row), column[c].data);
         if (!isnan(v))
             qs_str_printf(cell, "%.10g", v);
@@ -375,7 +360,7 @@ export_lines(struct ui_list *list, struct qs_str *out, bool csv)
 static json_t *
 json_cell(struct ui_list *list, int c, int row, struct qs_str *cell)
 {
-    if (column[c].text == text_number && column[c].data != STARTED) {
+    if (column[c].value && column[c].data != STARTED) {
         const double v = number(at(list, row), column[c].data);
         return isnan(v)                          ? json_null()
                : v == floor(v) && fabs(v) < 9e15 ? json_integer((json_int_t)v)

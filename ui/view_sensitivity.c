@@ -10,6 +10,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "ui/form.h"
+#include "ui/panes.h"
 #include "ui/scan_front.h"
 #include "ui/scan_rows.h"
 #include "ui/text.h"
@@ -21,18 +22,18 @@ struct state {
     struct ui_scan_rows rows;
     struct ui_form form;
     struct ui_scan_front front;
-    enum pane pane;
-    struct ui_rect area[N_PANES]; /* where they were drawn, w 0: they were not */
+    struct ui_panes panes;
 };
 
 static void
 new_front(struct state *st)
 {
     ui_scan_front_update(&st->front);
+    st->panes.away[PANE_FRONT] = !st->rows.list.ui->scan.proposed;
     if (st->front.table.n_rows > 0)
-        st->pane = PANE_FRONT;
-    else if (st->pane == PANE_FRONT)
-        st->pane = PANE_ROWS;
+        st->panes.at = PANE_FRONT;
+    else if (st->panes.at == PANE_FRONT)
+        st->panes.at = PANE_ROWS;
 }
 
 static void
@@ -51,6 +52,9 @@ open_view(struct ui *ui)
         ui_list_open(ui, sizeof(*st), "sensitivity", ui_scan_columns, ui_n_scan_columns);
     ui_form_init(&st->form, ui_scan_opts, ui_n_scan_opts, "", &ui->scan.choices, set_choice);
     ui_scan_front_init(&st->front, ui);
+    ui_panes_init(&st->panes,
+                  (struct ui_table *[]){&st->rows.list.table, &st->form.table, &st->front.table},
+                  N_PANES);
     ui_scan_rows_update(&st->rows);
     new_front(st);
     if (!ui->scan.read)
@@ -88,8 +92,7 @@ static void
 draw_choices(struct state *st, struct ui_screen *s, struct ui_rect r)
 {
     ui_put_rule(s, r.y, r.x, r.w, _("choices of the scan; S begins it"), true);
-    st->area[PANE_CHOICES] = (struct ui_rect){r.y + 1, r.x, r.h - 1, r.w};
-    ui_table_draw(&st->form.table, s, st->area[PANE_CHOICES], true);
+    ui_panes_draw(&st->panes, PANE_CHOICES, s, (struct ui_rect){r.y + 1, r.x, r.h - 1, r.w});
 }
 
 static void
@@ -106,19 +109,12 @@ draw_none(const struct ui *ui, struct ui_rect r)
 static void
 draw_lower(struct state *st, struct ui_screen *s, struct ui_rect r)
 {
-    if (st->pane == PANE_CHOICES)
+    if (st->panes.at == PANE_CHOICES)
         draw_choices(st, s, r);
-    else if (st->pane == PANE_FRONT)
-        st->area[PANE_FRONT] = ui_scan_front_draw(&st->front, s, r);
+    else if (st->panes.at == PANE_FRONT)
+        st->panes.area[PANE_FRONT] = ui_scan_front_draw(&st->front, s, r);
     else
         ui_scan_rows_detail(&st->rows, s, r);
-}
-
-static struct ui_table *
-pane_table(struct state *st, enum pane pane)
-{
-    struct ui_table *const t[] = {&st->rows.list.table, &st->form.table, &st->front.table};
-    return t[pane];
 }
 
 static void
@@ -126,21 +122,20 @@ draw(struct ui *ui, void *state, struct ui_rect r)
 {
     enum { LOW = 8, DETAIL_ROWS = 3 };
     struct state *st = state;
-    const int want = st->pane == PANE_CHOICES ? st->form.n + 2
-                     : st->pane == PANE_FRONT ? r.h * 3 / 5
-                                              : DETAIL_ROWS;
-    const int most = st->pane == PANE_ROWS ? r.h / 3 : r.h - 5;
-    memset(st->area, 0, sizeof(st->area));
+    const enum pane pane = (enum pane)st->panes.at;
+    const int want = pane == PANE_CHOICES ? st->form.n + 2
+                     : pane == PANE_FRONT ? r.h * 3 / 5
+                                          : DETAIL_ROWS;
+    const int most = pane == PANE_ROWS ? r.h / 3 : r.h - 5;
+    ui_panes_begin(&st->panes);
     if (r.h < LOW) {
-        st->area[st->pane] = r;
-        ui_table_draw(pane_table(st, st->pane), ui->screen, r, true);
+        ui_panes_draw(&st->panes, pane, ui->screen, r);
         return;
     }
     const int rows = want < most ? want : most;
-    st->area[PANE_ROWS] = (struct ui_rect){r.y, r.x, r.h - rows, r.w};
-    ui_table_draw(&st->rows.list.table, ui->screen, st->area[PANE_ROWS], st->pane == PANE_ROWS);
+    ui_panes_draw(&st->panes, PANE_ROWS, ui->screen, (struct ui_rect){r.y, r.x, r.h - rows, r.w});
     if (ui->scan.run.n_sensitivity == 0)
-        draw_none(ui, st->area[PANE_ROWS]);
+        draw_none(ui, st->panes.area[PANE_ROWS]);
     draw_lower(st, ui->screen, (struct ui_rect){r.y + r.h - rows, r.x, rows, r.w});
 }
 
@@ -221,8 +216,7 @@ show_layer(struct state *st)
         ui_say(ui, UI_CAUTION, _("no layer of the open model here"));
         return;
     }
-    ui_go(ui, UI_VIEW_LAYER);
-    ui_show_op(ui, ui_layer_op(ui->model, layer), layer);
+    ui_go_to_op(ui, ui_layer_op(ui->model, layer), layer);
 }
 
 /* With no data yet the form asks for them. */
@@ -238,12 +232,12 @@ begin(struct state *st, const char *arg)
         ui->scan.choices.samples = (int)samples;
     }
     if (!ui->scan.choices.data || !*ui->scan.choices.data) {
-        st->pane = PANE_CHOICES;
+        st->panes.at = PANE_CHOICES;
         ui_table_go(&st->form.table, 0);
         ui_say(ui, UI_DIM, _("a scan needs data; Enter changes a choice, S begins"));
         return;
     }
-    st->pane = PANE_ROWS;
+    st->panes.at = PANE_ROWS;
     ui_task_scan(ui, 0);
 }
 
@@ -256,15 +250,6 @@ resume(struct state *st)
         ui_say(ui, UI_DIM, _("there is no scan that was stopped"));
     else
         ui_task_scan(ui, run->id);
-}
-
-static void
-next_pane(struct state *st, int step)
-{
-    const bool front = st->rows.list.ui->scan.proposed;
-    do
-        st->pane = (enum pane)(((int)st->pane + step + N_PANES) % N_PANES);
-    while (st->pane == PANE_FRONT && !front);
 }
 
 /* Keys of the form; false: not one. */
@@ -309,22 +294,23 @@ static bool
 act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 {
     struct state *st = state;
+    const enum pane pane = (enum pane)st->panes.at;
     if (action == UI_ACT_NEXT_PANE || action == UI_ACT_PREV_PANE)
-        next_pane(st, action == UI_ACT_NEXT_PANE ? 1 : -1);
+        ui_panes_next(&st->panes, action == UI_ACT_NEXT_PANE ? 1 : -1);
     else if (action == UI_ACT_SCAN)
         begin(st, arg);
     else if (action == UI_ACT_RESUME_SCAN)
         resume(st);
     else if (action == UI_ACT_PROPOSE)
         ui_task_propose(ui, arg);
-    else if (st->pane == PANE_CHOICES && act_choices(st, action))
+    else if (pane == PANE_CHOICES && act_choices(st, action))
         return true;
-    else if (st->pane == PANE_FRONT && action == UI_ACT_SHOW_LAYER)
+    else if (pane == PANE_FRONT && action == UI_ACT_SHOW_LAYER)
         ui_task_propose_step(ui, ui_table_row(&st->front.table));
-    else if (st->pane == PANE_ROWS && ui->model && act_rows(st, action, arg))
+    else if (pane == PANE_ROWS && ui->model && act_rows(st, action, arg))
         return true;
-    else if (st->pane != PANE_ROWS && action == UI_ACT_BACK)
-        st->pane = PANE_ROWS;
+    else if (pane != PANE_ROWS && action == UI_ACT_BACK)
+        st->panes.at = PANE_ROWS;
     else
         return ui_plan_act(ui, action, arg);
     return true;
@@ -333,24 +319,13 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
 static struct ui_table *
 table(void *state)
 {
-    struct state *st = state;
-    return pane_table(st, st->pane);
+    return ui_panes_table(&((struct state *)state)->panes);
 }
 
 static bool
 mouse(struct ui *ui, void *state, const struct ui_key *key)
 {
-    struct state *st = state;
-    for (int p = 0; p < N_PANES; p++) {
-        bool enter = false;
-        if (st->area[p].w == 0 || !ui_table_mouse(pane_table(st, (enum pane)p), key, &enter))
-            continue;
-        st->pane = (enum pane)p;
-        if (enter)
-            ui_act(ui, UI_ACT_SHOW_LAYER, NULL);
-        return true;
-    }
-    return false;
+    return ui_panes_mouse(&((struct state *)state)->panes, ui, key, UI_ACT_SHOW_LAYER);
 }
 
 static double
