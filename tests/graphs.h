@@ -4,7 +4,8 @@
  *     TYPE SLOT:VAR ... > SLOT:VAR ... attribute=value ...
  * A parameter is written with its dims at its first use: w(16,3,3,3); parameters that a batch norm
  * takes for variances are positive. The input is x, the output y. Variables of one slot come one
- * after the other: X:a X:b.
+ * after the other: X:a X:b. Lines that begin with "| " are block 1, which an operator with
+ * sub_block=BLOCK1 runs; a line "fetch X:z col=1" makes one more output.
  */
 #ifndef QS_TESTS_GRAPHS_H
 #define QS_TESTS_GRAPHS_H
