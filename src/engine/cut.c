@@ -281,6 +281,21 @@ qs_cut_make(struct qs_cut *c)
     free(out);
 }
 
+bool
+qs_cut_retry(struct qs_cut **c, const struct qs_model *m, int32_t refused)
+{
+    const int32_t node = refused < 0 || !*c ? refused : (*c)->first_node[refused];
+    if (!*c)
+        *c = qs_cut_new(m);
+    if (qs_cut_leave(*c, node)) {
+        qs_cut_make(*c);
+        return true;
+    }
+    qs_cut_free(*c);
+    *c = NULL;
+    return false;
+}
+
 int32_t
 qs_cut_find(const struct qs_cut *c, int32_t node)
 {

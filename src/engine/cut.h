@@ -47,6 +47,9 @@ bool qs_cut_leave(struct qs_cut *c, int32_t node);
 /* Makes both parts. The inputs of the first are those of the model; its outputs are those of the
  * model that it computes and what the rest reads. */
 void qs_cut_make(struct qs_cut *c);
+/* The same for a node of what was to be planned: the first part of *c, or m, the whole (*c NULL).
+ * False: there is no cut that would do, and *c is NULL. */
+bool qs_cut_retry(struct qs_cut **c, const struct qs_model *m, int32_t refused);
 /* Number in the first part of a node of the whole; -1: it is in the rest. */
 int32_t qs_cut_find(const struct qs_cut *c, int32_t node);
 /* Notes about the whole as notes about the first part: entries of out->node are new (freed by the

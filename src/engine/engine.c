@@ -292,20 +292,18 @@ run_fast(struct qs_ctx *cx, struct qs_engine *e, const struct qs_value *in,
 static bool
 leave_refused(struct qs_engine *e)
 {
-    struct qs_cut *c = e->cut ? e->cut : qs_cut_new(e->m);
-    const int32_t node = e->refused < 0 || !e->cut ? e->refused : c->first_node[e->refused];
+    struct qs_cut *c = e->cut;
     e->cut = NULL;
     drop_cut(e);
+    if (!qs_cut_retry(&c, e->m, e->refused))
+        return false;
+    if (e->notes && !qs_cut_notes(c, e->notes, &e->first_notes)) {
+        qs_cut_free(c);
+        return false;
+    }
     e->cut = c;
-    bool good = qs_cut_leave(c, node);
-    if (good)
-        qs_cut_make(c);
-    good = good && (!e->notes || qs_cut_notes(c, e->notes, &e->first_notes));
-    if (good)
-        e->between = qs_xcalloc((size_t)c->n_in + 1, sizeof(*e->between));
-    else
-        drop_cut(e);
-    return good;
+    e->between = qs_xcalloc((size_t)c->n_in + 1, sizeof(*e->between));
+    return true;
 }
 
 static bool
