@@ -9,9 +9,11 @@
 enum { BLOCK_K = 128 };
 
 typedef __typeof__(cblas_sgemm) blas_fn;
+typedef __typeof__(cblas_sgemv) blas_vector_fn;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static blas_fn *blas;
+static blas_vector_fn *blas_vector;
 
 /* The library starts its own threads when it is loaded, unless the environment says otherwise. */
 static void
@@ -21,8 +23,10 @@ load(void)
     setenv("OPENBLAS_NUM_THREADS", "1", 1);
     for (int i = 0; i < 3 && !blas; i++) {
         void *lib = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-        if (lib)
-            *(void **)&blas = dlsym(lib, "cblas_sgemm");
+        if (!lib)
+            continue;
+        *(void **)&blas = dlsym(lib, "cblas_sgemm");
+        *(void **)&blas_vector = dlsym(lib, "cblas_sgemv");
     }
 }
 
@@ -79,6 +83,20 @@ fits(int64_t v)
     return v > 0 && v <= INT32_MAX;
 }
 
+/* A row times a matrix, without the copies of the matrix that sgemm makes first. */
+static void
+multiply_row(int64_t n, int64_t k, float alpha, struct qk_matrix a, struct qk_matrix b, float beta,
+             float *c)
+{
+    const blasint step = (blasint)(a.transposed ? a.ld : 1);
+    if (b.transposed)
+        blas_vector(CblasRowMajor, CblasNoTrans, (blasint)n, (blasint)k, alpha, b.p, (blasint)b.ld,
+                    a.p, step, beta, c, 1);
+    else
+        blas_vector(CblasRowMajor, CblasTrans, (blasint)k, (blasint)n, alpha, b.p, (blasint)b.ld,
+                    a.p, step, beta, c, 1);
+}
+
 void
 qk_sgemm(int64_t m, int64_t n, int64_t k, float alpha, struct qk_matrix a, struct qk_matrix b,
          float beta, float *c, int64_t ldc)
@@ -86,6 +104,10 @@ qk_sgemm(int64_t m, int64_t n, int64_t k, float alpha, struct qk_matrix a, struc
     pthread_once(&once, load);
     if (!blas || !fits(m) || !fits(n) || !fits(k) || !fits(a.ld) || !fits(b.ld) || !fits(ldc)) {
         qk_sgemm_scalar(m, n, k, alpha, a, b, beta, c, ldc);
+        return;
+    }
+    if (m == 1 && blas_vector) {
+        multiply_row(n, k, alpha, a, b, beta, c);
         return;
     }
     blas(CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans,

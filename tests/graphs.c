@@ -74,7 +74,11 @@ set_attr(struct qs_model *m, struct qs_node *node, const char *name, const char 
     int64_t d[SLOT_MOST];
     int32_t ints[SLOT_MOST];
     float real;
-    if (*value == '[' && strchr(value, '.')) {
+    if (strcmp(value, "BLOCK1") == 0) {
+        qs_node_set_int(m, node, name, 1);
+        struct qs_attr *a = (struct qs_attr *)(uintptr_t)qs_node_attr(node, name);
+        a->type = QS_ATTR_BLOCK;
+    } else if (*value == '[' && strchr(value, '.')) {
         real = strtof(value + 1, NULL);
         const float two[] = {real, real};
         qs_node_set_floats(m, node, name, two, 2);
@@ -116,8 +120,9 @@ add_slot(struct qs_model *m, struct qs_node *node, const char *slot, const char 
 static void
 add_node(struct qs_model *m, const char *line, struct test_random *r)
 {
-    struct qs_node *node = &m->block[0].node[m->block[0].n_node++];
-    char *text = qs_xstrdup(line), *save = NULL;
+    struct qs_block *b = &m->block[strncmp(line, "| ", 2) == 0];
+    struct qs_node *node = &b->node[b->n_node++];
+    char *text = qs_xstrdup(line + (b == m->block ? 0 : 2)), *save = NULL;
     bool out = false;
     qs_node_set_type(m, node, strtok_r(text, " ", &save));
     for (char *word; (word = strtok_r(NULL, " ", &save));) {
@@ -141,10 +146,14 @@ struct qs_model *
 test_graph(const char *input, const char *const *line, int n, struct test_random *r)
 {
     struct qs_model *m = qs_model_new();
-    m->block = qs_arena_calloc(&m->arena, 1, sizeof(*m->block));
+    m->block = qs_arena_calloc(&m->arena, 2, sizeof(*m->block));
     m->block[0].parent = -1;
-    m->block[0].node = qs_arena_calloc(&m->arena, (size_t)n + 2, sizeof(*m->block[0].node));
+    m->block[1].idx = 1;
+    for (int i = 0; i < 2; i++)
+        m->block[i].node = qs_arena_calloc(&m->arena, (size_t)n + 2, sizeof(*m->block[i].node));
     m->n_block = 1;
+    for (int i = 0; i < n && line[i]; i++)
+        m->n_block = *line[i] == '|' ? 2 : m->n_block;
     m->has_params = true;
     m->version = 2006000;
     add_node(m, "feed X:feed > Out:x col=0", r);

@@ -131,7 +131,7 @@ struct qs_executed {
     struct qs_executed_tensor *tensor;
     int n;
     double seconds;                  /* of the run (with `all`: and of writing) */
-    const char *engine;              /* "fast" or "exact" */
+    const char *engine;              /* "fast", "mixed" or "exact" */
     int64_t param_bytes, peak_bytes; /* memory of parameters and of tensors alive at once */
 };
 /* Runs the model once (engine/engine.h) and writes what it computes. */
@@ -164,7 +164,7 @@ struct qs_evaluated {
     int64_t samples;   /* that were evaluated */
     int64_t broken;    /* that could not be read */
     double images_per_second;
-    const char *engine; /* that ran the model last: "fast", "exact", "" none */
+    const char *engine; /* that ran the model last: "fast", "mixed", "exact", "" none */
 };
 /* Runs the model on the samples of a data file and stores the run with its metrics, which it also
  * reports while it runs. `reference` (may be NULL) is the model to compare outputs with. On failure
@@ -195,7 +195,7 @@ struct qs_bench_op {
 struct qs_benched {
     double ms_min, ms_median;
     int runs, threads;
-    const char *isa, *engine;        /* "fast" or "exact" */
+    const char *isa, *engine;        /* "fast", "mixed" or "exact" */
     int64_t param_bytes, peak_bytes; /* memory of weights and of tensors */
     int64_t live_bytes;              /* largest live set of activations (engine/engine.h) */
     struct qs_bench_op *op;
@@ -227,7 +227,7 @@ struct qs_calibrated {
     int64_t samples, broken, bad; /* run, unreadable, with NaN or infinity in some activation */
     int64_t peak_bytes;           /* of parameters, tensors and observers */
     double seconds;
-    const char *engine; /* "fast", "exact" */
+    const char *engine; /* "fast", "mixed" or "exact" */
 };
 /* What every operator reads and makes that static quantization rounds (conv2d, depthwise_conv2d,
  * conv2d_transpose, mul, matmul, matmul_v2); `all`: everything that nodes of block 0 make. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runners (runner.h) that work side by side, a sample (or a batch) each, on one thread each, which
- * wastes less than many threads for one sample. They share the packed weights. A model that the
- * fast engine cannot run has one runner, with all threads.
+ * wastes less than many threads for one sample. They share the packed weights. A model of which the
+ * fast engine runs nothing has one runner, with all threads.
  *
  * What a sample gives does not depend on how many there are.
  */
@@ -28,6 +28,6 @@ enum qs_err qs_crew_run(struct qs_ctx *cx, struct qs_crew *c, struct qs_sample *
                         const char *const *name) QS_MUST_CHECK;
 /* The output that counts of sample i of the last run; valid until the next. */
 const struct qs_value *qs_crew_out(const struct qs_crew *c, int i);
-const char *qs_crew_engine(const struct qs_crew *c); /* "fast", "exact" */
+const char *qs_crew_engine(const struct qs_crew *c); /* as qs_engine_kind */
 
 #endif

@@ -95,8 +95,13 @@ qs_run_FORWARD(struct qs_fast *f, struct step *s)
         if (s->out[i] >= 0 && f->value[s->out[i]].known)
             st.out[i] = qs_fast_plain_value(&f->value[s->out[i]]);
     f->err = s->node->op->forward(&st);
-    if (f->err)
+    for (int i = 0; i < s->n_out && !f->err; i++)
+        if (st.out[i].lod && st.out[i].n_lod > 2)
+            f->err = qs_fail(f->cx, QS_ERR_UNSUPPORTED, _("rows of an output belong together"));
+    if (f->err) {
+        f->refused = s->number;
         (void)qs_infer_name_node(f->cx, f->m, s->node, s->number);
+    }
     qs_arena_release(&scratch);
 }
 
@@ -168,6 +173,7 @@ qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to, const stru
     double before = qs_seconds_now();
     f->cx = cx;
     f->err = QS_OK;
+    f->refused = -1;
     for (int i = from; i < to && !err; i++) {
         struct step *s = &f->step[i];
         clear_halo(f, s->y);
@@ -462,6 +468,7 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     const size_t n_var = (size_t)m->n_var + 1;
     atomic_init(&f->refs, 1);
     f->m = m;
+    f->refused = -1;
     f->probe = planned == PLANNED_PROBE;
     f->k = qk_conv();
     f->lanes = f->k->lanes;
@@ -495,6 +502,8 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
         err = plan(cx, f, in, opt, planned);
     f->keep = NULL;
     f->notes = NULL;
+    if (opt && opt->refused)
+        *opt->refused = f->refused;
     if (err) {
         qs_fast_free(f);
         return err;
@@ -608,6 +617,12 @@ const struct qs_value *
 qs_fast_out(const struct qs_fast *f, int i)
 {
     return &f->out[i];
+}
+
+int32_t
+qs_fast_refused(const struct qs_fast *f)
+{
+    return f->split ? qs_split_refused(f) : f->refused;
 }
 
 int

@@ -39,6 +39,8 @@ struct qs_fast_options {
                          is, and layers whose weights and inputs have at most 8 bits compute in
                          integers. NULL: all in floats. Its weights must live as long as the engine.
                          */
+    int32_t *refused; /* set when a plan cannot be made: the node of block 0 that is why
+                         (QS_ERR_UNSUPPORTED); -1: no one node. NULL */
 };
 
 /* Plans for inputs with the types and dims of in[n] (in the order of qs_model_inputs; data are
@@ -55,6 +57,8 @@ void qs_fast_free(struct qs_fast *f);
  * model (outputs of their feed nodes). */
 enum qs_err qs_fast_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in, int n,
                         const struct qs_watch *watch) QS_MUST_CHECK;
+/* The node because of which the last run was QS_ERR_UNSUPPORTED; -1. */
+int32_t qs_fast_refused(const struct qs_fast *f);
 /* Outputs of the last run in the order of qs_model_outputs; valid until the next run. */
 int qs_fast_n_out(const struct qs_fast *f);
 const struct qs_value *qs_fast_out(const struct qs_fast *f, int i);

@@ -288,6 +288,16 @@ qs_split_run(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in)
     return err ? err : qs_check_cancel(cx);
 }
 
+int32_t
+qs_split_refused(const struct qs_fast *f)
+{
+    const struct split *s = f->split;
+    for (int i = 0; i < s->n; i++)
+        if (s->member[i].cx.err)
+            return s->member[i].plan->refused;
+    return -1;
+}
+
 const struct qs_fast *
 qs_split_shown(const struct qs_fast *f)
 {

@@ -571,9 +571,12 @@ qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f)
             return qs_fail(cx, QS_ERR_MEMORY, _("a tensor of the model is too large"));
     find_lives(f);
     place_all(f);
-    for (int i = 0; i < f->n_out; i++)
-        if (f->value[qs_layout_root(f, f->out_value[i])].input >= 0 ||
-            f->value[qs_layout_root(f, f->out_value[i])].param)
-            return qs_fail(cx, QS_ERR_UNSUPPORTED, _("an output is an input or a constant"));
+    for (int i = 0; i < f->n_out; i++) {
+        const struct value *whole = &f->value[qs_layout_root(f, f->out_value[i])];
+        if (whole->input < 0 && !whole->param)
+            continue;
+        f->refused = qs_lower_maker(f, f->value[f->out_value[i]].var);
+        return qs_fail(cx, QS_ERR_UNSUPPORTED, _("an output is an input or a constant"));
+    }
     return QS_OK;
 }

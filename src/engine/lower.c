@@ -148,6 +148,18 @@ qs_lower_doubles(struct qs_fast *f, int64_t n, double v)
     return p;
 }
 
+int32_t
+qs_lower_maker(const struct qs_fast *f, int32_t var)
+{
+    const struct qs_block *b = &f->m->block[0];
+    for (int32_t i = b->n_node - 1; i >= 0; i--)
+        for (int s = 0; s < b->node[i].n_out; s++)
+            for (int k = 0; k < b->node[i].out[s].n; k++)
+                if (b->node[i].out[s].var[k] == var)
+                    return i;
+    return -1;
+}
+
 /* ---- anything else ---- */
 
 /* A variable whose shape the operator's rule leaves alone keeps what it holds (the scale that a
@@ -253,6 +265,7 @@ check_shapes(struct qs_ctx *cx, const struct qs_fast *f, const struct qs_node *n
 static enum qs_err
 lower_node(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, int32_t number)
 {
+    f->refused = number;
     enum qs_err err = check_shapes(cx, f, node, number);
     if (!err && !lower_known(f, node, number)) {
         err = lower_forward(cx, f, node, number);
@@ -282,10 +295,13 @@ qs_lower(struct qs_ctx *cx, struct qs_fast *f)
     }
     for (int i = 0; i < f->n_out && !err; i++) {
         const int id = f->out_value[i] >= 0 ? f->now[f->out_value[i]] : -1;
+        f->refused = qs_lower_maker(f, f->out_value[i]);
         if (id < 0 || !f->value[id].known)
             return qs_fail(cx, QS_ERR_UNSUPPORTED, _("the shape of an output depends on data"));
         f->value[id].output = i;
         f->out_value[i] = id;
     }
+    if (!err)
+        f->refused = -1;
     return err;
 }

@@ -195,6 +195,7 @@ struct qs_fast {
     int64_t live_bytes; /* qs_live_bytes */
     bool scalars_are_1d;
     enum qs_err err;      /* of a step */
+    int32_t refused;      /* node that cannot be planned or run; -1 */
     bool probe;           /* PLANNED_PROBE */
     struct split *split;  /* it runs in parts (fast_split.c): steps and values are theirs; NULL */
     struct qs_fast *root; /* whose weights and tables this one uses; NULL: its own */
@@ -204,6 +205,8 @@ struct qs_fast {
 /* lower.c */
 enum qs_err qs_lower(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
 int qs_lower_value(struct qs_fast *f); /* a new one, everything absent */
+/* The last node of block 0 that writes a variable; -1. */
+int32_t qs_lower_maker(const struct qs_fast *f, int32_t var);
 struct step *qs_lower_step(struct qs_fast *f, enum kind kind);
 /* The value a variable holds at this point of the program; -1: none. */
 int qs_lower_value_of(struct qs_fast *f, int32_t var);
@@ -275,6 +278,7 @@ enum qs_err qs_split_try(struct qs_ctx *cx, struct qs_fast *f, const struct qs_v
 enum qs_err qs_split_run(struct qs_ctx *cx, struct qs_fast *f,
                          const struct qs_value *in) QS_MUST_CHECK;
 const struct qs_fast *qs_split_shown(const struct qs_fast *f); /* the plan that has the steps */
+int32_t qs_split_refused(const struct qs_fast *f);             /* of the part that failed; -1 */
 int64_t qs_split_bytes(const struct qs_fast *f); /* of tensors, and outputs put together */
 void qs_split_free(struct qs_fast *f);
 /* Calls fn for every value that a step reads. */

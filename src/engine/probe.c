@@ -13,6 +13,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "engine/cut.h"
 #include "engine/lower.h"
 
 struct variant {
@@ -38,6 +39,7 @@ struct family {
     int n_layer;
     int64_t param_floats; /* of variants */
     int64_t rounded_floats, shown_floats;
+    struct qs_cut *cut; /* the plan is of its first part; NULL: of the model */
 };
 
 struct qs_probe {
@@ -47,7 +49,9 @@ struct qs_probe {
     int at;   /* step that runs next */
     int next; /* first layer whose step is not before `at` */
     float *rounded, *shown;
-    struct qs_value out; /* of qs_probe_layer_out */
+    struct qs_value out;              /* of qs_probe_layer_out */
+    struct qs_exec *rest;             /* of a model in two; NULL */
+    struct qs_value *given, *between; /* what it reads: inputs as they were given, all */
 };
 
 /* ---- layers ---- */
@@ -82,10 +86,12 @@ step_of(const struct qs_fast *f, const struct qs_node *node)
 
 /* Whether the layer is a step whose weight and input can be replaced. */
 static bool
-find_layer(const struct qs_fast *f, const struct qs_probe_layer *from, struct layer *l)
+find_layer(const struct qs_fast *f, const struct qs_cut *cut, const struct qs_probe_layer *from,
+           struct layer *l)
 {
-    const struct qs_node *node = &f->m->block[0].node[from->node];
-    l->step = step_of(f, node);
+    const int32_t number = cut ? qs_cut_find(cut, from->node) : from->node;
+    const struct qs_node *node = number < 0 ? NULL : &f->m->block[0].node[number];
+    l->step = node ? step_of(f, node) : -1;
     l->w_at = l->x_at = l->rounded = -1;
     if (l->step < 0)
         return false;
@@ -166,7 +172,7 @@ static enum qs_err
 add_layer(struct qs_ctx *cx, struct qs_fast *f, struct family *y, const struct qs_probe_layer *from)
 {
     struct layer *l = &y->layer[y->n_layer];
-    if (!find_layer(f, from, l) || made_by(&f->step[l->step]) < 0 ||
+    if (!find_layer(f, y->cut, from, l) || made_by(&f->step[l->step]) < 0 ||
         (y->n_layer > 0 && l->step <= l[-1].step))
         return cannot_switch(cx, f, from);
     const struct step *s = &f->step[l->step];
@@ -289,7 +295,12 @@ make_probe(struct qs_ctx *cx, struct family *y, struct qs_fast *f, struct qs_pro
     p->set = qs_xcalloc((size_t)y->n_layer + 1, sizeof(*p->set));
     *out = p;
     own_inputs(y, f);
-    enum qs_err err = qs_floats_new(cx, y->rounded_floats, &p->rounded);
+    p->given = qs_xcalloc((size_t)f->n_in + 1, sizeof(*p->given));
+    if (y->cut)
+        p->between = qs_xcalloc((size_t)y->cut->n_in + 1, sizeof(*p->between));
+    enum qs_err err = y->cut ? qs_exec_new(cx, y->cut->rest, &p->rest) : QS_OK;
+    if (!err)
+        err = qs_floats_new(cx, y->rounded_floats, &p->rounded);
     if (!err)
         err = qs_floats_new(cx, y->shown_floats, &p->shown);
     for (int i = 0; i < y->n_layer && !err; i++) {
@@ -301,16 +312,38 @@ make_probe(struct qs_ctx *cx, struct family *y, struct qs_fast *f, struct qs_pro
     return err;
 }
 
+/* A plan of the model, or of the part of it that can be planned. */
+static enum qs_err
+plan_probe(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
+           struct qs_cut **cut, struct qs_fast **out)
+{
+    int32_t refused = -1;
+    const struct qs_fast_options opt = {.refused = &refused};
+    enum qs_err err;
+    *cut = NULL;
+    for (;;) {
+        err = qs_fast_plan(cx, *cut ? (*cut)->first : m, in, n, &opt, PLANNED_PROBE, out);
+        if (err != QS_ERR_UNSUPPORTED || !qs_cut_retry(cut, m, refused))
+            break;
+        qs_clear(cx);
+    }
+    if (err)
+        qs_cut_free(*cut);
+    return err;
+}
+
 enum qs_err
 qs_probe_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
              const struct qs_probe_layer *layer, int n_layer, struct qs_probe **out)
 {
     struct qs_fast *f;
+    struct qs_cut *cut;
     struct qs_probe *p = NULL;
-    enum qs_err err = qs_fast_plan(cx, m, in, n, NULL, PLANNED_PROBE, &f);
+    enum qs_err err = plan_probe(cx, m, in, n, &cut, &f);
     if (err)
         return err;
     struct family *y = qs_xcalloc(1, sizeof(*y));
+    y->cut = cut;
     atomic_init(&y->refs, 1);
     y->layer = qs_xcalloc((size_t)n_layer + 1, sizeof(*y->layer));
     for (int i = 0; i < n_layer && !err; i++)
@@ -321,6 +354,7 @@ qs_probe_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     if (err) {
         drop_family(y);
         qs_fast_free(f);
+        qs_cut_free(cut);
         return err;
     }
     count_params(f, y);
@@ -358,9 +392,16 @@ qs_probe_free(struct qs_probe *p)
         return;
     for (int i = 0; i < p->family->n_layer; i++)
         qs_probe_set(p, i, 0); /* the plan frees the weights it came with */
-    if (atomic_fetch_sub(&p->family->refs, 1) == 1)
+    struct qs_cut *cut = p->family->cut;
+    qs_exec_free(p->rest);
+    const bool last = atomic_fetch_sub(&p->family->refs, 1) == 1;
+    if (last)
         drop_family(p->family);
     qs_fast_free(p->f);
+    if (last)
+        qs_cut_free(cut);
+    free(p->given);
+    free(p->between);
     free(p->rounded);
     free(p->shown);
     free(p->set);
@@ -434,6 +475,7 @@ enum qs_err
 qs_probe_begin(struct qs_ctx *cx, struct qs_probe *p, const struct qs_value *in, int n)
 {
     const enum qs_err err = qs_fast_begin(cx, p->f, in, n, NULL);
+    memcpy(p->given, in, (size_t)(err ? 0 : n) * sizeof(*in));
     p->at = p->next = 0;
     return err || p->family->n_layer == 0 ? err : run_to(cx, p, p->family->layer[0].step);
 }
@@ -463,24 +505,36 @@ qs_probe_layer_out(struct qs_ctx *cx, struct qs_probe *p, int layer, const struc
     return QS_OK;
 }
 
+static enum qs_err
+run_rest(struct qs_ctx *cx, struct qs_probe *p)
+{
+    const struct qs_cut *c = p->family->cut;
+    for (int i = 0; i < c->n_in; i++)
+        p->between[i] = *(c->in[i].first ? qs_fast_out(p->f, c->in[i].i) : &p->given[c->in[i].i]);
+    return qs_exec_run(cx, p->rest, p->between, c->n_in, NULL);
+}
+
 enum qs_err
 qs_probe_finish(struct qs_ctx *cx, struct qs_probe *p)
 {
     const enum qs_err err = run_to(cx, p, p->f->n_step);
     qs_fast_end(p->f);
-    return err;
+    return err || !p->rest ? err : run_rest(cx, p);
 }
 
 int
 qs_probe_n_out(const struct qs_probe *p)
 {
-    return p->f->n_out;
+    return p->rest ? p->family->cut->n_out : p->f->n_out;
 }
 
 const struct qs_value *
 qs_probe_out(const struct qs_probe *p, int i)
 {
-    return &p->f->out[i];
+    const struct qs_cut_port *port = p->rest ? &p->family->cut->out[i] : NULL;
+    return !port         ? &p->f->out[i]
+           : port->first ? qs_fast_out(p->f, port->i)
+                         : qs_exec_out(p->rest, port->i);
 }
 
 /* ---- states ---- */
@@ -543,6 +597,7 @@ qs_probe_param_bytes(const struct qs_probe *p)
 int64_t
 qs_probe_tensor_bytes(const struct qs_probe *p)
 {
-    return (p->f->memory_floats + p->family->rounded_floats + p->family->shown_floats) *
-           (int64_t)sizeof(float);
+    const int64_t floats =
+        p->f->memory_floats + p->family->rounded_floats + p->family->shown_floats;
+    return floats * (int64_t)sizeof(float) + (p->rest ? qs_exec_param_bytes(p->rest) : 0);
 }

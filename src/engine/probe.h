@@ -12,6 +12,9 @@
  *     qs_probe_finish   runs to the end; outputs are there
  *
  * Which variant a layer runs in is state of the probe (qs_probe_set), whatever ran before.
+ * Of a model that the fast engine does not run to its end (cut.h) the exact engine runs the rest,
+ * whenever the probe is run to the end; all layers must lie before it.
+ *
  * The model must live as long as the probe. A probe uses one thread; threads that work side by side
  * take one each (qs_probe_share), which shares model and packed weights. Results do not depend on
  * how many there are.
@@ -53,6 +56,7 @@ enum qs_err qs_probe_share(struct qs_ctx *cx, const struct qs_probe *p,
 void qs_probe_free(struct qs_probe *p); /* shares may be freed in any order; NULL is fine */
 
 void qs_probe_set(struct qs_probe *p, int layer, int variant);
+/* in[n] are borrowed until the next call. */
 enum qs_err qs_probe_begin(struct qs_ctx *cx, struct qs_probe *p, const struct qs_value *in,
                            int n) QS_MUST_CHECK;
 /* Runs to just before layer i; does nothing when it stands there. */
@@ -66,12 +70,13 @@ int qs_probe_n_out(const struct qs_probe *p);
 const struct qs_value *qs_probe_out(const struct qs_probe *p, int i); /* after qs_probe_finish */
 
 /* Where the probe stands, as one block of memory. A saved state can be loaded into any probe of
- * the family, with the layers switched as they please. */
+ * the family that began with the same inputs, with the layers switched as they please. */
 int64_t qs_probe_state_bytes(const struct qs_probe *p, int layer); /* just before that layer */
 void qs_probe_save(const struct qs_probe *p, void *state);
 void qs_probe_load(struct qs_probe *p, int layer, const void *state);
 
 int64_t qs_probe_param_bytes(const struct qs_probe *p);  /* packed weights, all variants */
-int64_t qs_probe_tensor_bytes(const struct qs_probe *p); /* of one probe of the family */
+int64_t qs_probe_tensor_bytes(const struct qs_probe *p); /* of one probe of the family; with
+                                                            what the rest has of its own */
 
 #endif

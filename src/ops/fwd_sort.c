@@ -101,6 +101,35 @@ compare_down(const void *a, const void *b)
     return compare_up(&q, &p);
 }
 
+/* Puts the k first of item[n] (in that order) at its start: a heap of k, whose root is the last of
+ * them, takes in whatever comes before its root. */
+static void
+sift(struct item *item, int64_t k, int64_t i, int (*compare)(const void *, const void *))
+{
+    for (int64_t child; (child = 2 * i + 1) < k; i = child) {
+        if (child + 1 < k && compare(&item[child], &item[child + 1]) < 0)
+            child++;
+        if (compare(&item[i], &item[child]) >= 0)
+            return;
+        const struct item swap = item[i];
+        item[i] = item[child];
+        item[child] = swap;
+    }
+}
+
+static void
+select_first(struct item *item, int64_t n, int64_t k, int (*compare)(const void *, const void *))
+{
+    for (int64_t i = k / 2; i-- > 0;)
+        sift(item, k, i, compare);
+    for (int64_t i = k; i < n && k > 0; i++)
+        if (compare(&item[i], &item[0]) < 0) {
+            item[0] = item[i];
+            sift(item, k, 0, compare);
+        }
+    qsort(item, (size_t)k, sizeof(*item), compare);
+}
+
 struct sorting {
     const struct qs_value *x;
     struct qs_value *out, *indices; /* NULL where the node does not want them */
@@ -124,7 +153,7 @@ sort_row(struct qs_ctx *cx, void *arg, int64_t r)
         const int64_t at = from + i * inner;
         item[i] = (struct item){qs_value_real(s->x, at), reals ? 0 : qs_value_int(s->x, at), i};
     }
-    qsort(item, (size_t)n, sizeof(*item), s->descending ? compare_down : compare_up);
+    select_first(item, n, s->k, s->descending ? compare_down : compare_up);
     for (int64_t i = 0; i < s->k; i++) {
         const int64_t at = to + i * inner;
         if (s->out)

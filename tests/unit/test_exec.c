@@ -446,11 +446,11 @@ products_of_library_and_plain_loop_agree(void **state)
 {
     enum { MOST = 40 };
     static float a[MOST * MOST], b[MOST * MOST], got[MOST * MOST], want[MOST * MOST];
-    const int sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {40, 33, 17}, {16, 1, 40}, {2, 40, 0}};
+    const int sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {40, 33, 17}, {16, 1, 40}, {2, 40, 0}, {1, 37, 29}};
     (void)state;
     fill(a, MOST * MOST);
     fill(b, MOST * MOST);
-    for (int i = 0; i < 5 * 4; i++) {
+    for (int i = 0; i < 6 * 4; i++) {
         const int m = sizes[i / 4][0], n = sizes[i / 4][1], k = sizes[i / 4][2];
         const struct qk_matrix x = {a, MOST, i & 1}, y = {b, MOST, i >> 1 & 1};
         fill(got, MOST * MOST);

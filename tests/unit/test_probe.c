@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Probes against plain runs of the fast engine, layer by layer, on every instruction set: the
+ * Probes against plain runs of the engine, layer by layer, on every instruction set: the
  * untouched layer is the plain run bit for bit, a variant is the model with that weight and with
  * quantize_linear and dequantize_linear before the layer, and what ran before does not matter.
  */
@@ -19,6 +19,7 @@
 
 #include "../graphs.h"
 #include "base/mem.h"
+#include "engine/engine.h"
 #include "engine/probe.h"
 #include "kernels/cpu.h"
 
@@ -135,14 +136,15 @@ insert_rounding(struct qs_model *m, const struct qs_probe_layer *l,
     qs_node_set_in(m, &node[2], qs_node_in(&node[2], "Input") ? "Input" : "X", &y[1], 1);
 }
 
-/* The model with layer i in that variant (0: untouched), run by the fast engine. */
+/* The model with layer i in that variant (0: untouched), run by the engine. */
 static void
 run_changed(const struct trial *t, int i, int variant, struct qs_value *out)
 {
     const struct qs_probe_layer *l = &t->layer[i];
     struct qs_model *m = qs_model_clone(t->m);
     struct qs_ctx cx;
-    struct qs_fast *f;
+    const struct qs_engine_options opt = {0};
+    struct qs_engine *e;
     qs_ctx_init(&cx);
     cx.threads = 1;
     if (variant > 0 && l->variant[variant - 1].weight) {
@@ -153,13 +155,13 @@ run_changed(const struct trial *t, int i, int variant, struct qs_value *out)
     if (variant > 0 && l->variant[variant - 1].threshold > 0)
         insert_rounding(m, l, &l->variant[variant - 1]);
     qs_model_index(m);
-    if (qs_fast_new(&cx, m, &t->in, 1, NULL, &f) != QS_OK ||
-        qs_fast_run(&cx, f, &t->in, 1, NULL) != QS_OK)
+    if (qs_engine_new(&cx, m, &opt, &e) != QS_OK || qs_engine_run(&cx, e, &t->in, 1, NULL) != QS_OK)
         fail_msg("%s", qs_message(&cx));
-    *out = *qs_fast_out(f, 0);
+    assert_non_null(qs_engine_fast(e));
+    *out = *qs_engine_out(e, 0);
     out->data = qs_xmalloc((size_t)out->count * sizeof(float));
-    memcpy(out->data, qs_fast_out(f, 0)->data, (size_t)out->count * sizeof(float));
-    qs_fast_free(f);
+    memcpy(out->data, qs_engine_out(e, 0)->data, (size_t)out->count * sizeof(float));
+    qs_engine_free(e);
     qs_model_unref(m);
 }
 
@@ -355,6 +357,12 @@ static struct graph graphs[] = {
       "matmul_v2 X:f Y:w2(20,7) > Out:g", "elementwise_add X:g Y:b(7) > Out:h",
       "matmul X:h Y:w4(7,5) > Out:i alpha=0.5", "softmax X:i > Out:y"},
      3},
+    {"a model that ends in the exact engine",
+     "2,3,12,12",
+     {"conv2d Input:x Filter:w(20,3,3,3) > Output:c paddings=[1,1]", "relu X:c > Out:r",
+      "where_index Condition:x > Out:i", "conv2d Input:r Filter:w2(3,20,1,1) > Output:d",
+      "gather_nd X:d Index:i > Out:g", "scale X:g > Out:y scale=0.5"},
+     2},
     {"a layer that nothing reads",
      "1,3,8,8",
      {CONV1, "conv2d Input:c Filter:w2(20,20,1,1) > Output:d", "relu X:c > Out:y"},
@@ -437,11 +445,36 @@ what_cannot_be_switched_is_named(void **arg)
     stop(&t);
 }
 
+/* The second layer reads what the exact engine makes. */
+static void
+a_layer_behind_the_fast_engine_is_named(void **arg)
+{
+    static const struct graph behind = {
+        "behind",
+        "1,3,8,8",
+        {"conv2d Input:x Filter:w(3,3,1,1) > Output:c", "where_index Condition:x > Out:i",
+         "gather_nd X:c Index:i > Out:g", "reshape2 X:g > Out:h shape=[192,1]",
+         "matmul_v2 X:h Y:w2(1,4) > Out:y"},
+        2};
+    struct trial t;
+    struct qs_ctx cx;
+    struct qs_probe *p;
+    (void)arg;
+    qs_ctx_init(&cx);
+    start(&behind, &t);
+    assert_int_equal(qs_probe_new(&cx, t.m, &t.in, 1, t.layer, 2, &p), QS_ERR_UNSUPPORTED);
+    assert_non_null(strstr(qs_message(&cx), "'w2'"));
+    qs_clear(&cx);
+    assert_int_equal(qs_probe_new(&cx, t.m, &t.in, 1, t.layer, 1, &p), QS_OK);
+    qs_probe_free(p);
+    stop(&t);
+}
+
 int
 main(void)
 {
     enum { N = QS_LEN(graphs) };
-    struct CMUnitTest tests[N + 3];
+    struct CMUnitTest tests[N + 4];
     cmocka_set_message_output(CM_OUTPUT_TAP);
     for (size_t i = 0; i < N; i++)
         tests[i] = (struct CMUnitTest){
@@ -449,5 +482,6 @@ main(void)
     tests[N] = (struct CMUnitTest)cmocka_unit_test(a_layer_gives_its_output_dense);
     tests[N + 1] = (struct CMUnitTest)cmocka_unit_test(a_weight_given_twice_is_packed_once);
     tests[N + 2] = (struct CMUnitTest)cmocka_unit_test(what_cannot_be_switched_is_named);
+    tests[N + 3] = (struct CMUnitTest)cmocka_unit_test(a_layer_behind_the_fast_engine_is_named);
     return _cmocka_run_group_tests("probe", tests, QS_LEN(tests), NULL, NULL);
 }
