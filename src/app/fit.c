@@ -21,7 +21,8 @@ struct part {
     const struct qs_layer *layer;
     const struct qs_decision *decision;
     int32_t node, input;
-    struct qs_moments *rounded, *raw; /* of the input as the layer will read it, and as it was */
+    struct qs_moments *rounded; /* of the input as the layer will read it */
+    struct qs_moments *raw;     /* as it was; NULL: biases are not corrected */
     struct qs_quant_weight *out;
 };
 
@@ -65,7 +66,8 @@ add_part(struct qs_ctx *cx, struct fit *f, const struct qs_layer *l, const struc
     }
     const bool fits =
         qs_moments_weight_var(node) == l->var && (d->axis < 0 || p.rounded->rows == l->n_channels);
-    if (!fits || qs_moments_new(cx, f->o->model, node, false, &p.raw)) {
+    if (!fits ||
+        (f->plan->bias_correction && qs_moments_new(cx, f->o->model, node, false, &p.raw))) {
         qs_clear(cx);
         qs_moments_free(p.rounded);
         return;
@@ -124,7 +126,7 @@ gather(struct qs_ctx *cx, void *arg, int32_t node, int32_t var, const struct qs_
         ready = true;
         if (!err)
             err = qs_moments_add(cx, p->rounded, &rounded);
-        if (!err)
+        if (!err && p->raw)
             err = qs_moments_add(cx, p->raw, v);
     }
     return err;

@@ -3,7 +3,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "app/choose.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "passes/plan_notes.h"
@@ -28,29 +30,29 @@ layers_by_input(const struct qs_opened *o, const struct qs_decisions *d)
     return layer;
 }
 
-/* What the plan takes of the answers about one activation; a threshold by hand leaves *algo -1. */
+/* What the plan takes of the answers about one activation; a threshold by hand leaves *algo -1.
+ * `own`: the calibrator where it is left open, QS_ALGO_auto the one with the least cost. */
 static double
 choose(const struct qs_plan *plan, const struct qs_decision *d, const struct qs_observed *seen,
-       int *algo)
+       int own, int *algo)
 {
     *algo = d ? d->algo : plan->algo;
     if (d && d->threshold > 0)
         return d->threshold;
     if (*algo == QS_ALGO_auto)
-        *algo = seen->best;
+        *algo = own == QS_ALGO_auto ? seen->best : own;
     return seen->n_values > 0 ? seen->threshold[*algo] : NAN;
 }
 
 static void
 choose_all(const struct qs_opened *o, const struct qs_plan *plan, const struct qs_decisions *d,
-           struct qs_ranges *out)
+           int own, struct qs_ranges *out)
 {
     int *layer = layers_by_input(o, d);
-    out->algo = qs_xcalloc((size_t)out->seen.n + 1, sizeof(*out->algo));
     for (int i = 0; i < out->seen.n; i++) {
         const int32_t var = out->seen.var[i];
-        const struct qs_decision *own = layer[var] < 0 ? NULL : &d->layer[layer[var]];
-        out->threshold[var] = choose(plan, own, &out->seen.seen[i], &out->algo[i]);
+        const struct qs_decision *rules = layer[var] < 0 ? NULL : &d->layer[layer[var]];
+        out->threshold[var] = choose(plan, rules, &out->seen.seen[i], own, &out->algo[i]);
     }
     free(layer);
 }
@@ -111,6 +113,92 @@ start(const struct qs_opened *o, double value, struct qs_ranges *out)
         out->threshold[v] = value;
 }
 
+/* ---- auto ---- */
+
+/* What is tried for all activations that are left open; auto: for each the one of least cost. */
+static const int tried[] = {QS_ALGO_auto,       QS_ALGO_abs_max, QS_ALGO_avg, QS_ALGO_hist,
+                            QS_ALGO_percentile, QS_ALGO_kl,      QS_ALGO_mse, QS_ALGO_emd};
+
+struct choices {
+    int n;
+    int algo[QS_LEN(tried)];
+    struct qs_choice of[QS_LEN(tried)]; /* thresholds are owned */
+};
+
+/* Whether it gives a threshold wherever the first does, and not those of an earlier one. */
+static bool
+is_another(const struct choices *c, const double *threshold, int n_var)
+{
+    const size_t bytes = (size_t)n_var * sizeof(*threshold);
+    for (int i = 0; i < c->n; i++)
+        if (memcmp(c->of[i].threshold, threshold, bytes) == 0)
+            return false;
+    for (int v = 0; c->n > 0 && v < n_var; v++)
+        if (isnan(threshold[v]) && !isnan(c->of[0].threshold[v]))
+            return false;
+    return true;
+}
+
+static void
+list_choices(const struct qs_opened *o, const struct qs_plan *plan, const struct qs_decisions *d,
+             struct qs_ranges *out, struct choices *c)
+{
+    const int n_var = o->model->n_var;
+    for (size_t i = 0; i < QS_LEN(tried); i++) {
+        choose_all(o, plan, d, tried[i], out);
+        if (!is_another(c, out->threshold, n_var))
+            continue;
+        double *copy = qs_xmalloc(((size_t)n_var + 1) * sizeof(*copy));
+        memcpy(copy, out->threshold, (size_t)n_var * sizeof(*copy));
+        c->of[c->n].threshold = copy;
+        c->algo[c->n++] = tried[i];
+    }
+}
+
+static void
+say_choice(struct qs_ctx *cx, const struct choices *c, int best, int samples)
+{
+    const double db = -10 * log10(fmax(c->of[best].error, 1e-30));
+    if (c->algo[best] == QS_ALGO_auto)
+        qs_note(cx,
+                _("calibrators: for each activation its own (SQNR of the outputs %.1f dB, %d "
+                  "samples)"),
+                db, samples);
+    else
+        qs_note(cx,
+                _("calibrators: %s for all activations (SQNR of the outputs %.1f dB, %.1f dB with "
+                  "its own for each; %d samples)"),
+                qs_algo_names[c->algo[best]], db, -10 * log10(fmax(c->of[0].error, 1e-30)),
+                samples);
+}
+
+/* A model that cannot run in integers keeps what is best for each activation by itself. */
+static enum qs_err
+choose_by_output(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
+                 const struct qs_decisions *d, struct qs_ranges *out)
+{
+    struct choices c = {0};
+    int best = 0, samples = 0;
+    enum qs_err err = QS_OK;
+    list_choices(o, plan, d, out, &c);
+    if (c.n > 1)
+        err = qs_choices_measure(cx, o, plan, d, c.of, c.n, &samples);
+    if (c.n > 1 && !err) {
+        best = qs_choices_best(c.of, c.n);
+        say_choice(cx, &c, best, samples);
+    }
+    if (err == QS_ERR_UNSUPPORTED) {
+        qs_clear(cx);
+        err = QS_OK;
+    }
+    choose_all(o, plan, d, c.algo[best], out);
+    for (int i = 0; i < c.n; i++)
+        free(c.of[i].threshold);
+    return err;
+}
+
+/* ---- entry ---- */
+
 /* Calibrators of Paddle's exact variants that the plan can ask for; 0: all. */
 static int
 algos_of(const struct qs_plan *plan, const struct qs_decisions *d)
@@ -137,11 +225,13 @@ qs_ranges_find(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pla
                                              .want = want};
     start(o, NAN, out);
     qs_plan_wants(o->model, plan, d, want);
-    const enum qs_err err = qs_app_calibrate(cx, o, &opt, &out->seen);
+    enum qs_err err = qs_app_calibrate(cx, o, &opt, &out->seen);
     if (!err) {
-        choose_all(o, plan, d, out);
-        share(cx, o, plan, d, out);
+        out->algo = qs_xcalloc((size_t)out->seen.n + 1, sizeof(*out->algo));
+        err = choose_by_output(cx, o, plan, d, out);
     }
+    if (!err)
+        share(cx, o, plan, d, out);
     free(want);
     return err;
 }

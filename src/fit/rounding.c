@@ -10,9 +10,10 @@
 #include "base/parallel.h"
 #include "kernels/gemm.h"
 
-enum { ROWS = 32, CANDIDATES = 71 };
+enum { ROWS = 32, PANEL = 128, CANDIDATES = 71 };
 static const double rate = 0.05, push = 0.01; /* of Adam; weight of the push against E */
 static const double exact = 1e-6;             /* share of (s x)^2 that counts as no error */
+static const double enough = 1e-4; /* share of E of a row below which no weight is turned over */
 
 /* Some rows of one group, rounded by one thread. */
 struct part {
@@ -24,7 +25,8 @@ struct part {
     float *lower;         /* [n][k] floor(w / s) */
     float *d, *g;         /* [n][k] error, its product with H: of soft weights */
     float *a, *m, *v;     /* [n][k] state of Adam */
-    double *dd, *gd;      /* [k] error and product of one row of integers */
+    double *dd, *gd;      /* [n][k] error and its product with H: of integers */
+    double *diagonal;     /* [k] of H */
     double before, after; /* E times n */
 };
 
@@ -65,22 +67,49 @@ multiply(struct part *p)
              k);
 }
 
-/* d and d H of one row of the integers as they are, in double: errors cancel where inputs go
- * together. Returns E of the row times n. */
-static double
-begin_row(struct part *p, int64_t row)
+/* gd += dd H, a panel of H at a time, the panels added up in double: errors cancel where inputs go
+ * together. */
+static void
+multiply_integers(struct part *p)
 {
-    const int64_t k = p->r->moments->k, at = (p->row + row) * k;
-    const double s = p->r->step[p->row + row];
-    double e = 0;
-    memset(p->gd, 0, (size_t)k * sizeof(*p->gd));
-    for (int64_t i = 0; i < k; i++) {
-        p->dd[i] = s * p->r->q[at + i] - (double)p->r->w[at + i];
-        for (int64_t j = 0; j < k; j++)
-            p->gd[j] += p->dd[i] * (double)p->h[i * k + j];
+    const int64_t k = p->r->moments->k, n = p->n * k;
+    float *d = qs_xmalloc((size_t)(p->n * PANEL) * sizeof(*d));
+    float *g = qs_xmalloc((size_t)n * sizeof(*g));
+    for (int64_t from = 0; from < k; from += PANEL) {
+        const int64_t width = k - from < PANEL ? k - from : PANEL;
+        for (int64_t row = 0; row < p->n; row++)
+            for (int64_t i = 0; i < width; i++)
+                d[row * width + i] = (float)p->dd[row * k + from + i];
+        qk_sgemm(p->n, k, width, 1, (struct qk_matrix){d, width, 0},
+                 (struct qk_matrix){p->h + from * k, k, 0}, 0, g, k);
+        for (int64_t i = 0; i < n; i++)
+            p->gd[i] += (double)g[i];
     }
+    free(d);
+    free(g);
+}
+
+/* d and d H of the integers as they are. */
+static void
+begin_integers(struct part *p)
+{
+    const int64_t k = p->r->moments->k, n = p->n * k;
+    for (int64_t i = 0; i < n; i++) {
+        const double s = p->r->step[p->row + i / k];
+        p->dd[i] = s * p->r->q[p->row * k + i] - (double)p->r->w[p->row * k + i];
+        p->gd[i] = 0;
+    }
+    multiply_integers(p);
+}
+
+/* E of a row times n. */
+static double
+error_of_row(const struct part *p, int64_t row)
+{
+    const int64_t k = p->r->moments->k;
+    double e = 0;
     for (int64_t i = 0; i < k; i++)
-        e += p->dd[i] * p->gd[i];
+        e += p->dd[row * k + i] * p->gd[row * k + i];
     return e > 0 ? e : 0;
 }
 
@@ -88,8 +117,9 @@ static double
 error_of(struct part *p)
 {
     double e = 0;
+    begin_integers(p);
     for (int64_t row = 0; row < p->n; row++)
-        e += begin_row(p, row);
+        e += error_of_row(p, row);
     return e;
 }
 
@@ -172,51 +202,69 @@ train(struct part *p)
             (double)p->lower[i] + (rectified((double)p->a[i]) >= 0.5), p->r->lo, p->r->hi);
 }
 
-/* Turns over the weight that lessens the error of the row most, by more than `least`; false: there
- * is none. */
-static bool
-turn_one(struct part *p, int64_t row, double least, double *e)
+/* What weight i of a row changes by when it is turned over; 0: it may not be. */
+static double
+move_of(const struct part *p, int64_t row, int64_t i)
+{
+    const int64_t at = row * p->r->moments->k + i;
+    const int32_t q = p->r->q[p->row * p->r->moments->k + at];
+    const int to = (double)q <= (double)p->lower[at] ? 1 : -1;
+    const bool inside = q + to >= p->r->lo && q + to <= p->r->hi;
+    return inside ? to * p->r->step[p->row + row] : 0;
+}
+
+/* gd += moved * h, and then the weight that lessens E most when it is turned over, by more than
+ * `least`; -1: there is none. */
+static int64_t
+advance(const struct part *p, const double *move, double *gd, double moved, const float *h,
+        double least, double *change)
 {
     const int64_t k = p->r->moments->k;
-    int32_t *q = p->r->q + (p->row + row) * k;
-    const double s = p->r->step[p->row + row];
-    double best = -least;
     int64_t at = -1;
-    int turn = 0;
+    *change = -least;
     for (int64_t i = 0; i < k; i++) {
-        const int to = (double)q[i] <= p->lower[row * k + i] ? 1 : -1;
-        const double change = to * s * (2 * p->gd[i] + to * s * (double)p->h[i * k + i]);
-        if (change < best && q[i] + to >= p->r->lo && q[i] + to <= p->r->hi) {
-            best = change;
+        gd[i] += moved * (double)h[i];
+        const double here = move[i] * (2 * gd[i] + move[i] * p->diagonal[i]);
+        if (here < *change) {
+            *change = here;
             at = i;
-            turn = to;
         }
     }
-    if (at < 0)
-        return false;
-    q[at] += turn;
-    *e += best;
-    p->dd[at] += turn * s;
+    return at;
+}
+
+/* Returns E of the row times n afterwards; its d is overwritten. */
+static double
+turn_over_row(struct part *p, int64_t row, double e)
+{
+    const int64_t k = p->r->moments->k;
+    const double least = enough * e;
+    double *move = p->dd + row * k, *gd = p->gd + row * k, change;
     for (int64_t i = 0; i < k; i++)
-        p->gd[i] += turn * s * (double)p->h[at * k + i];
-    return true;
+        move[i] = move_of(p, row, i);
+    int64_t at = advance(p, move, gd, 0, p->h, least, &change);
+    for (int64_t turns = 0; at >= 0 && turns < 2 * k; turns++) {
+        const double moved = move[at];
+        p->r->q[(p->row + row) * k + at] += moved > 0 ? 1 : -1;
+        e += change;
+        move[at] = move_of(p, row, at);
+        at = advance(p, move, gd, moved, p->h + at * k, least, &change);
+    }
+    return e;
 }
 
 /* Returns E times n before; what it is afterwards is *after. */
 static double
 turn_over(struct part *p, double *after)
 {
-    const int64_t k = p->r->moments->k;
     double before = 0;
     *after = 0;
+    begin_integers(p);
     for (int64_t row = 0; row < p->n; row++) {
-        const double s = p->r->step[p->row + row], begun = begin_row(p, row);
-        double e = begun;
+        const double s = p->r->step[p->row + row], e = error_of_row(p, row);
         const bool on_grid = e <= exact * s * s * p->trace; /* what is left is noise */
-        for (int64_t turns = 0; !on_grid && turns < 2 * k && turn_one(p, row, 1e-6 * begun, &e);)
-            turns++;
-        before += begun;
-        *after += e;
+        before += e;
+        *after += on_grid ? e : turn_over_row(p, row, e);
     }
     return before;
 }
@@ -228,8 +276,10 @@ set_unit(struct part *p)
     const int64_t k = p->r->moments->k;
     double steps = 0;
     p->trace = 0;
-    for (int64_t i = 0; i < k; i++)
-        p->trace += (double)p->h[i * k + i];
+    for (int64_t i = 0; i < k; i++) {
+        p->diagonal[i] = (double)p->h[i * k + i];
+        p->trace += p->diagonal[i];
+    }
     for (int64_t row = 0; row < p->n; row++)
         steps += p->r->step[p->row + row] * p->r->step[p->row + row];
     p->unit = p->trace * steps / (double)(p->n * k) / 4;
@@ -288,8 +338,9 @@ part_of(struct qs_ctx *cx, void *arg, int64_t i)
         p.m = room + 4 * n;
         p.v = room + 5 * n;
     }
-    p.dd = qs_xcalloc((size_t)(2 * k), sizeof(*p.dd));
-    p.gd = p.dd + k;
+    p.dd = qs_xcalloc((size_t)(2 * n + k), sizeof(*p.dd));
+    p.gd = p.dd + n;
+    p.diagonal = p.gd + n;
     round_part(&p);
     all->error[i][0] = p.before;
     all->error[i][1] = p.after;
