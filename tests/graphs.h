@@ -3,9 +3,9 @@
  * Graphs as text, for unit tests: a line per operator,
  *     TYPE SLOT:VAR ... > SLOT:VAR ... attribute=value ...
  * A parameter is written with its dims at its first use: w(16,3,3,3); parameters that a batch norm
- * takes for variances, and scales of quantization, are positive. The input is x, the output y. Variables
- * of one slot come one after the other: X:a X:b. Lines that begin with "| " are block 1, which an
- * operator with sub_block=BLOCK1 runs; a line "fetch X:z col=1" makes one more output.
+ * takes for variances, and scales of quantization, are positive. The input is x, the output y.
+ * Variables of one slot come one after the other: X:a X:b. Lines that begin with "| " are block 1,
+ * which an operator with sub_block=BLOCK1 runs; a line "fetch X:z col=1" makes one more output.
  */
 #ifndef QS_TESTS_GRAPHS_H
 #define QS_TESTS_GRAPHS_H
