@@ -14,13 +14,14 @@ for format in qdq fakequant; do
     metrics >"$tmp/fp32"
     ok "in int8" "$qslim" eval "$tmp/$format" -d "$data" --no-store --json --precision int8
     is "it is as good" "$(metrics)" "$(cat "$tmp/fp32")"
-    for cpu in scalar avx2 avx512vnni; do
+    for cpu in scalar avx2 avx512vnni amx; do
         ok "on $cpu, one thread" "$qslim" eval "$tmp/$format" -d "$data" --no-store --json --precision int8 --cpu $cpu \
             --threads 1 -r "$digits" -m sqnr_db
         # the reference and softmax are in floats: up to rounding
         metrics | sed 's/\(\.[0-9][0-9][0-9]\)[0-9]*/\1/g' >"$tmp/$cpu"
     done
     is "avx2 gives what scalar gives" "$(cat "$tmp/avx2")" "$(cat "$tmp/scalar")"
+    is "amx, or what is there of it, too" "$(cat "$tmp/amx")" "$(cat "$tmp/scalar")"
     is "avx512vnni too" "$(cat "$tmp/avx512vnni")" "$(cat "$tmp/scalar")"
 done
 
