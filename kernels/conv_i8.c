@@ -103,6 +103,7 @@ qk_conv_i8_agrees(const struct qk_conv_i8 *variant)
                            .lanes = 16,
                            .q_row = sizeof(s.q[0]),
                            .q_pixel = SMALL_OC,
+                           .q_scale = 1,
                            .low = -128,
                            .high = 127};
     a.q = s.q[0];

@@ -191,6 +191,9 @@ struct qs_bench_op {
     char *op_type, *name;
     bool integer; /* it multiplies integers */
     double ms;    /* shortest */
+    /* Of an integer step: of its part of the run (app/parts.h), with the conversions that are not
+     * its own, in integers and in floats; else NaN. */
+    double int8_ms, fp32_ms;
 };
 struct qs_benched {
     double ms_min, ms_median;
@@ -206,6 +209,10 @@ struct qs_benched {
 enum qs_err qs_app_bench(struct qs_ctx *cx, const struct qs_opened *o,
                          const struct qs_bench_options *opt, struct qs_benched *done) QS_MUST_CHECK;
 void qs_benched_release(struct qs_benched *done);
+/* The steps that are clearly slower in integers than in floats, and what is said about them: a list
+ * of the worst. 0: none, nothing is appended. */
+struct qs_str;
+int qs_benched_slower(const struct qs_benched *done, struct qs_str *out);
 
 /* What calibration saw: the answers of all calibrators for every activation asked for. */
 enum { QS_CALIBRATE_BATCH_MOST = 256, QS_CALIBRATE_SAMPLES_FEW = 16 };

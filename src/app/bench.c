@@ -6,13 +6,17 @@
 #include <time.h>
 
 #include "app/app.h"
+#include "app/parts.h"
 #include "app/runnable.h"
 #include "base/i18n.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "kernels/cpu.h"
 #include "model/shape.h"
 
-enum { WARM_UP = 3, RUNS_LEAST = 5, RUNS_MOST = 1000000 };
+enum { WARM_UP = 3, RUNS_LEAST = 5, RUNS_MOST = 1000000, NAMES_MOST = 4 };
+static const double float_seconds = 1; /* at most, of --seconds once more */
+static const double clearly = 0.95;    /* a part of the run, float by integer */
 
 struct bench {
     const struct qs_opened *o;
@@ -107,7 +111,12 @@ op_at(struct bench *b, int i, const char *type, const char *name)
         d->op = qs_xrealloc(d->op, (size_t)b->n_op_cap * sizeof(*d->op));
     }
     d->op[d->n_op] = (struct qs_bench_op){
-        .op_type = qs_xstrdup(type), .name = qs_xstrdup(name), .ms = (double)INFINITY};
+        .op_type = qs_xstrdup(type),
+        .name = qs_xstrdup(name),
+        .ms = (double)INFINITY,
+        .int8_ms = (double)NAN,
+        .fp32_ms = (double)NAN,
+    };
     return &d->op[d->n_op++];
 }
 
@@ -198,6 +207,124 @@ measure(struct qs_ctx *cx, struct bench *b, double seconds)
     return QS_OK;
 }
 
+/* ---- integers beside floats ---- */
+
+/* A model in integers and the same in floats, and the shortest time of every part of each. */
+struct sides {
+    struct qs_parts parts;
+    struct qs_engine *fp32;
+    int *part_of[2];
+    double *best[2];
+};
+
+static void
+sides_release(struct sides *s)
+{
+    for (int k = 0; k < 2; k++) {
+        free(s->part_of[k]);
+        free(s->best[k]);
+    }
+    qs_engine_free(s->fp32);
+    qs_parts_release(&s->parts);
+}
+
+static enum qs_err
+sides_run(struct qs_ctx *cx, struct bench *b, struct sides *s, double seconds)
+{
+    struct qs_engine *const engine[2] = {b->engine, s->fp32};
+    const double start = ms_now();
+    for (int run = 0; run < WARM_UP + RUNS_LEAST || ms_now() - start < 1e3 * seconds; run++)
+        for (int k = 0; k < 2; k++) {
+            const enum qs_err err = qs_engine_run(cx, engine[k], b->in, b->n_in, NULL);
+            if (err)
+                return err;
+            const struct qs_fast *f = qs_engine_fast(engine[k]);
+            if (!s->part_of[k])
+                s->part_of[k] = qs_parts_of_steps(&s->parts, f);
+            if (run >= WARM_UP)
+                qs_parts_note(&s->parts, f, s->part_of[k], s->best[k]);
+        }
+    return QS_OK;
+}
+
+static enum qs_err
+sides_init(struct qs_ctx *cx, struct bench *b, struct sides *s)
+{
+    const struct qs_engine_options how = {0};
+    *s = (struct sides){0};
+    qs_parts_init(&s->parts, b->runnable.model, &b->runnable.notes);
+    for (int k = 0; k < 2; k++) {
+        s->best[k] = qs_xmalloc(((size_t)s->parts.n + 1) * sizeof(*s->best[k]));
+        for (int i = 0; i < s->parts.n; i++)
+            s->best[k][i] = (double)INFINITY;
+    }
+    enum qs_err err = qs_engine_new(cx, b->runnable.model, &how, &s->fp32);
+    if (!err)
+        err = qs_engine_run(cx, s->fp32, b->in, b->n_in, NULL);
+    return err;
+}
+
+/* Float times of the integer steps. */
+static enum qs_err
+compare(struct qs_ctx *cx, struct bench *b, double seconds)
+{
+    struct sides s;
+    if (!b->runnable.integer || !qs_engine_fast(b->engine))
+        return QS_OK;
+    enum qs_err err = sides_init(cx, b, &s);
+    if (!err && qs_engine_fast(s.fp32)) {
+        err = sides_run(cx, b, &s, seconds < float_seconds ? seconds : float_seconds);
+        for (int i = 0; i < b->done->n_op && !err; i++) {
+            struct qs_bench_op *op = &b->done->op[i];
+            if (!op->integer)
+                continue;
+            op->int8_ms = 1e3 * s.best[0][s.part_of[0][i]];
+            op->fp32_ms = 1e3 * s.best[1][s.part_of[0][i]];
+        }
+    }
+    sides_release(&s);
+    return err;
+}
+
+static int
+compare_loss(const void *a, const void *b)
+{
+    const struct qs_bench_op *const *x = a, *const *y = b;
+    const double p = (*x)->int8_ms - (*x)->fp32_ms, q = (*y)->int8_ms - (*y)->fp32_ms;
+    return (q > p) - (q < p);
+}
+
+int
+qs_benched_slower(const struct qs_benched *d, struct qs_str *out)
+{
+    const struct qs_bench_op **op = qs_xcalloc((size_t)d->n_op + 1, sizeof(*op));
+    int n = 0;
+    for (int i = 0; i < d->n_op; i++)
+        if (d->op[i].integer && d->op[i].fp32_ms < clearly * d->op[i].int8_ms)
+            op[n++] = &d->op[i];
+    qsort(op, (size_t)n, sizeof(*op), compare_loss);
+    for (int i = 0; i < n && i < NAMES_MOST; i++)
+        qs_str_printf(out, _("%s%s (%.3g ms, %.3g ms in float)"), i ? ", " : "", op[i]->name,
+                      op[i]->int8_ms, op[i]->fp32_ms);
+    if (n > NAMES_MOST)
+        qs_str_printf(out, _(" and %d more"), n - NAMES_MOST);
+    free(op);
+    return n;
+}
+
+static void
+say_slower(struct qs_ctx *cx, const struct qs_benched *d)
+{
+    struct qs_str text;
+    qs_str_init(&text);
+    if (qs_benched_slower(d, &text) > 0)
+        qs_note(cx,
+                _("slower in integers than in float on this CPU: %s; 'qslim quantize --method "
+                  "static --optimize latency' leaves such layers in float"),
+                text.s);
+    qs_str_release(&text);
+}
+
 static enum qs_err
 make_engine(struct qs_ctx *cx, struct bench *b, int precision)
 {
@@ -237,7 +364,11 @@ qs_app_bench(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_bench
     if (!err)
         err = measure(cx, &b, opt->seconds);
     if (!err)
+        err = compare(cx, &b, opt->seconds);
+    if (!err) {
         describe(cx, &b);
+        say_slower(cx, done);
+    }
     qs_engine_free(b.engine);
     qs_runnable_release(&b.runnable);
     for (int i = 0; i < b.n_in; i++)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/inputs.h"
+#include "app/parts.h"
 #include "app/ranges.h"
 #include "base/clock.h"
 #include "base/i18n.h"
@@ -34,56 +35,11 @@ struct optimizer {
     struct qs_model *model;
     struct qs_static_notes notes;
     struct qs_inputs in;
-    int32_t *maker; /* [n_var] last node of block 0 that makes it; -1 */
-    int *layer;     /* [notes.n_node] of each part; -1: none of its own, it stays in integers */
+    struct qs_parts parts;
+    int *layer; /* [notes.n_node] of each part; -1: none of its own, it stays in integers */
 };
 
-/* ---- parts of a run ----
- *
- * A part is what lies from a quantized operator to the next, in order of the program. */
-
-static int
-part_of_node(const struct optimizer *g, int32_t node)
-{
-    int i = 0;
-    while (i + 1 < g->notes.n_node && g->notes.node[i + 1].node <= node)
-        i++;
-    return i;
-}
-
-static int32_t
-var_by_name(const struct qs_model *m, const char *name)
-{
-    for (int32_t v = 0; v < m->n_var; v++)
-        if (strcmp(m->var[v].name, name) == 0)
-            return v;
-    return -1;
-}
-
-static void
-place_steps(const struct optimizer *g, struct way *w)
-{
-    const struct qs_fast *f = qs_engine_fast(w->engine);
-    const int n = qs_fast_n_steps(f);
-    w->part_of = qs_xcalloc((size_t)n + 1, sizeof(*w->part_of));
-    for (int i = 0; i < n; i++) {
-        const int32_t var = var_by_name(g->model, qs_fast_step(f, i).name);
-        w->part_of[i] = part_of_node(g, var < 0 ? -1 : g->maker[var]);
-    }
-}
-
-static void
-find_makers(struct optimizer *g)
-{
-    const struct qs_block *b = &g->model->block[0];
-    g->maker = qs_xmalloc(((size_t)g->model->n_var + 1) * sizeof(*g->maker));
-    for (int32_t v = 0; v < g->model->n_var; v++)
-        g->maker[v] = -1;
-    for (int32_t i = 0; i < b->n_node; i++)
-        for (int s = 0; s < b->node[i].n_out; s++)
-            for (int k = 0; k < b->node[i].out[s].n; k++)
-                g->maker[b->node[i].out[s].var[k]] = i;
-}
+/* ---- measuring ---- */
 
 static void
 find_layers(struct optimizer *g)
@@ -97,8 +53,6 @@ find_layers(struct optimizer *g)
                 g->layer[i] = k;
     }
 }
-
-/* ---- measuring ---- */
 
 /* in_float NULL: all in floats. */
 static enum qs_err
@@ -122,7 +76,7 @@ start(struct qs_ctx *cx, const struct optimizer *g, const bool *in_float, struct
     if (!err && !qs_engine_fast(w->engine))
         err = qs_fail(cx, QS_ERR_UNSUPPORTED, _("the fast engine cannot run '%s'"), g->o->path);
     if (!err)
-        place_steps(g, w);
+        w->part_of = qs_parts_of_steps(&g->parts, qs_engine_fast(w->engine));
     return err;
 }
 
@@ -143,14 +97,8 @@ run_once(struct qs_ctx *cx, const struct optimizer *g, struct way *w)
     const double took = qs_seconds_now() - before;
     if (err)
         return err;
-    const struct qs_fast *f = qs_engine_fast(w->engine);
-    double *part = qs_xcalloc((size_t)g->notes.n_node + 1, sizeof(*part));
-    for (int i = 0; i < qs_fast_n_steps(f); i++)
-        part[w->part_of[i]] += qs_fast_step(f, i).seconds;
-    for (int i = 0; i < g->notes.n_node; i++)
-        w->part[i] = part[i] < w->part[i] ? part[i] : w->part[i];
+    qs_parts_note(&g->parts, qs_engine_fast(w->engine), w->part_of, w->part);
     w->shortest = took < w->shortest ? took : w->shortest;
-    free(part);
     return QS_OK;
 }
 
@@ -345,7 +293,7 @@ qs_app_optimize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
     if (!err)
         err = qs_inputs_bind(cx, &g.in, &s, 1);
     if (!err) {
-        find_makers(&g);
+        qs_parts_init(&g.parts, g.model, &g.notes);
         find_layers(&g);
         err = g.notes.n_node > 0 ? search(cx, &g) : QS_OK;
     }
@@ -353,9 +301,9 @@ qs_app_optimize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
     qs_inputs_release(&g.in);
     qs_sample_free(s);
     qs_dataset_close(data);
+    qs_parts_release(&g.parts);
     qs_static_notes_release(&g.notes);
     qs_model_unref(g.model);
-    free(g.maker);
     free(g.layer);
     return err;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdlib.h>
 
 #include "app/app.h"
@@ -39,9 +40,11 @@ print_json(struct qs_ctx *cx, const struct qs_benched *d, const struct options *
     json_t *ops = json_array();
     for (int i = 0; opt->per_op && i < d->n_op; i++)
         json_array_append_new(
-            ops, json_pack("{s:o,s:o,s:s,s:o}", "op_type", qs_json_text(d->op[i].op_type), "name",
-                           qs_json_text(d->op[i].name), "precision", precision_of(&d->op[i]), "ms",
-                           qs_json_real(d->op[i].ms)));
+            ops, json_pack("{s:o,s:o,s:s,s:o,s:o,s:o}", "op_type", qs_json_text(d->op[i].op_type),
+                           "name", qs_json_text(d->op[i].name), "precision",
+                           precision_of(&d->op[i]), "ms", qs_json_real(d->op[i].ms), "int8_part_ms",
+                           qs_json_real(d->op[i].int8_ms), "fp32_part_ms",
+                           qs_json_real(d->op[i].fp32_ms)));
     return qs_print_json(
         cx, json_pack("{s:o,s:o,s:i,s:i,s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "ms_min",
                       qs_json_real(d->ms_min), "ms_median", qs_json_real(d->ms_median), "runs",
@@ -51,17 +54,30 @@ print_json(struct qs_ctx *cx, const struct qs_benched *d, const struct options *
                       "live_bytes", (json_int_t)d->live_bytes, "ops", ops));
 }
 
+/* Beside integers: what their part of the run takes, and what it takes in floats. */
 static void
-print_ops(const struct qs_benched *d)
+print_ops(const struct qs_benched *d, bool integers)
 {
-    const char *const title[] = {_("ms"), _("op"), _("precision"), _("name")};
-    static const enum qs_align align[] = {QS_RIGHT, QS_LEFT, QS_LEFT, QS_LEFT};
-    struct qs_table *table = qs_table_new(4, title, align);
+    const char *const title[] = {_("ms"),   _("op"),       _("precision"),
+                                 _("part"), _("in float"), _("name")};
+    static const enum qs_align align[] = {QS_RIGHT, QS_LEFT, QS_LEFT, QS_RIGHT, QS_RIGHT, QS_LEFT};
+    const char *const few[] = {title[0], title[1], title[2], title[5]};
+    static const enum qs_align few_align[] = {QS_RIGHT, QS_LEFT, QS_LEFT, QS_LEFT};
+    struct qs_table *table =
+        integers ? qs_table_new(6, title, align) : qs_table_new(4, few, few_align);
     for (int i = 0; i < d->n_op; i++) {
-        qs_table_cell(table, "%.4f", d->op[i].ms);
-        qs_table_cell(table, "%s", d->op[i].op_type);
-        qs_table_cell(table, "%s", precision_of(&d->op[i]));
-        qs_table_cell(table, "%s", d->op[i].name);
+        const struct qs_bench_op *op = &d->op[i];
+        qs_table_cell(table, "%.4f", op->ms);
+        qs_table_cell(table, "%s", op->op_type);
+        qs_table_cell(table, "%s", precision_of(op));
+        if (integers && isnan(op->fp32_ms)) {
+            qs_table_cell(table, "%s", "");
+            qs_table_cell(table, "%s", "");
+        } else if (integers) {
+            qs_table_cell(table, "%.4f", op->int8_ms);
+            qs_table_cell(table, "%.4f", op->fp32_ms);
+        }
+        qs_table_cell(table, "%s", op->name);
     }
     qs_table_print(table, stdout, false);
 }
@@ -70,7 +86,7 @@ static void
 print_text(const struct qs_benched *d, const struct options *opt)
 {
     if (opt->per_op)
-        print_ops(d);
+        print_ops(d, opt->precision == QS_PRECISION_INT8);
     printf(_("%.3f ms at best, %.3f ms in the middle of %d runs; %d threads, %s, %s engine\n"),
            d->ms_min, d->ms_median, d->runs, d->threads, d->isa, d->engine);
 }

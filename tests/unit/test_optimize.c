@@ -12,6 +12,7 @@
 
 #include "app/optimize.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 enum { PARTS = 9 };
 
@@ -77,6 +78,39 @@ what_cannot_be_float_stays(void **state)
     assert_true(chosen[0] && !chosen[1] && chosen[2]);
 }
 
+static void
+bench_tells_what_is_clearly_slower_in_integers(void **state)
+{
+    char a[] = "a", b[] = "b", c[] = "c", d[] = "d", e[] = "e", f[] = "f", g[] = "g";
+    struct qs_bench_op op[] = {
+        {.name = a, .integer = true, .int8_ms = 2, .fp32_ms = 1},
+        {.name = b, .integer = true, .int8_ms = 1, .fp32_ms = 2},
+        {.name = c, .integer = true, .int8_ms = 1, .fp32_ms = 0.99},
+        {.name = d, .ms = 1, .int8_ms = (double)NAN, .fp32_ms = (double)NAN},
+        {.name = e, .integer = true, .int8_ms = 5, .fp32_ms = 1},
+        {.name = f, .integer = true, .int8_ms = 3, .fp32_ms = 1},
+        {.name = g, .integer = true, .int8_ms = 4, .fp32_ms = 1},
+    };
+    struct qs_benched done = {.op = op, .n_op = 4};
+    struct qs_str text;
+    (void)state;
+    qs_str_init(&text);
+    assert_int_equal(qs_benched_slower(&done, &text), 1);
+    assert_string_equal(text.s, "a (2 ms, 1 ms in float)");
+    qs_str_release(&text);
+    qs_str_init(&text);
+    done.n_op = QS_LEN(op);
+    op[1].fp32_ms = 0.9;
+    assert_int_equal(qs_benched_slower(&done, &text), 5);
+    assert_string_equal(text.s, "e (5 ms, 1 ms in float), g (4 ms, 1 ms in float), "
+                                "f (3 ms, 1 ms in float), a (2 ms, 1 ms in float) and 1 more");
+    qs_str_release(&text);
+    done.n_op = 0;
+    qs_str_init(&text);
+    assert_int_equal(qs_benched_slower(&done, &text), 0);
+    qs_str_release(&text);
+}
+
 int
 main(void)
 {
@@ -84,6 +118,7 @@ main(void)
         cmocka_unit_test(equals_the_least_of_all),
         cmocka_unit_test(neighbours_go_together),
         cmocka_unit_test(what_cannot_be_float_stays),
+        cmocka_unit_test(bench_tells_what_is_clearly_slower_in_integers),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
