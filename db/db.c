@@ -64,8 +64,9 @@ reason_of(struct qs_db *db, int rc)
     return db->sql && !outside ? sqlite3_errmsg(db->sql) : sqlite3_errstr(rc);
 }
 
-enum qs_err
-qs_db_fail(struct qs_ctx *cx, struct qs_db *db, int rc)
+/* Records the sentence of an sqlite result code. */
+static enum qs_err
+fail(struct qs_ctx *cx, struct qs_db *db, int rc)
 {
     return qs_fail(cx, QS_ERR_DB, _("run store '%s': %s"), db->path, reason_of(db, rc));
 }
@@ -74,14 +75,14 @@ enum qs_err
 qs_db_exec(struct qs_ctx *cx, struct qs_db *db, const char *sql)
 {
     const int rc = sqlite3_exec(db->sql, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? QS_OK : qs_db_fail(cx, db, rc);
+    return rc == SQLITE_OK ? QS_OK : fail(cx, db, rc);
 }
 
 enum qs_err
 qs_db_prepare(struct qs_ctx *cx, struct qs_db *db, const char *sql, sqlite3_stmt **out)
 {
     const int rc = sqlite3_prepare_v2(db->sql, sql, -1, out, NULL);
-    return rc == SQLITE_OK ? QS_OK : qs_db_fail(cx, db, rc);
+    return rc == SQLITE_OK ? QS_OK : fail(cx, db, rc);
 }
 
 enum qs_err
@@ -90,7 +91,7 @@ qs_db_step(struct qs_ctx *cx, struct qs_db *db, sqlite3_stmt *stmt, bool *row)
     const int rc = sqlite3_step(stmt);
     if (row)
         *row = rc == SQLITE_ROW;
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? QS_OK : qs_db_fail(cx, db, rc);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? QS_OK : fail(cx, db, rc);
 }
 
 enum qs_err
@@ -274,7 +275,7 @@ connect_to(struct qs_ctx *cx, struct qs_db *db, const char *path)
                     db->path);
     }
     if (rc != SQLITE_OK)
-        return qs_db_fail(cx, db, rc);
+        return fail(cx, db, rc);
     db->read_only = sqlite3_db_readonly(db->sql, "main") == 1;
     db->lock_path = qs_xasprintf("%s-lock", sqlite3_db_filename(db->sql, "main"));
     return QS_OK;
@@ -324,7 +325,7 @@ check_kinds(struct qs_ctx *cx, struct qs_db *db, const char *path)
         } else if (!S_ISREG(st.st_mode)) {
             err = qs_fail(cx, QS_ERR_DB, _("run store '%s': it is not a regular file"), name);
         } else if (i == 0 && st.st_size == 1) { /* to sqlite this is an empty one */
-            err = qs_db_fail(cx, db, SQLITE_NOTADB);
+            err = fail(cx, db, SQLITE_NOTADB);
         }
         free(name);
     }

@@ -22,8 +22,6 @@ struct qs_db {
     int64_t ops_left;
 };
 
-/* Records the sentence of an sqlite result code. */
-enum qs_err qs_db_fail(struct qs_ctx *cx, struct qs_db *db, int rc);
 /* Same for contents that no version of qslim writes: "run store 'p' is damaged: <what>". */
 enum qs_err qs_db_damaged(struct qs_ctx *cx, struct qs_db *db, const char *what);
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# Runs the examples of the manual pages. In a page, the roff comment
+# Runs the examples of the manual pages and of README.md. In a page, the roff comment
 #     .\" test
 # before a display (.Bd, .EX or .nf) says that the display is to be run; `.\" test: 3` that its
 # commands exit with status 3. In the display a line `$ COMMAND` is run by sh (a backslash at its
 # end continues it); the lines after it, when there are any, are what it prints: `...` in a line
-# stands for anything, a line `...` for any lines. The examples of a page run one after the other
-# in a fresh folder that holds a copy of the sample under the name `sample`.
+# stands for anything, a line `...` for any lines. In README.md every indented block that begins with
+# a command is such a display. The examples of a page run one after the other in a fresh folder that
+# holds a copy of the sample under the name `sample`, with a store of their own.
 . "${srcdir:-.}/tests/lib.sh"
 [ -d "$top/man" ] || skip_all "no man folder"
 [ -x "$qslim" ] || skip_all "no program here"
@@ -18,6 +19,14 @@ PATH=$tmp/bin:$PATH
 
 # examples PAGE: its tested displays as plain text: `@ STATUS LINE`, then `$ COMMAND` and output.
 examples() {
+    case $1 in *.md)
+        awk '
+            !open && /^    \$ / { open = 1; print "@ 0 " NR }
+            open && /^    / { print substr($0, 5); next }
+            { open = 0 }' "$1"
+        return
+        ;;
+    esac
     awk '
         /^\.\\" test/ { armed = 1; status = 0; if ($0 ~ /test:/) { sub(/.*test: */, ""); status = $1 }; next }
         armed && !open && /^\.(Bd|EX|nf)/ { open = 1; cont = 0; print "@ " status " " NR; next }
@@ -63,7 +72,7 @@ $(cat "$tmp/out" "$tmp/err")
 }
 
 n_pages=0
-for page in "$top"/man/*.[1-9]; do
+for page in "$top"/man/*.[1-9] "$top/README.md"; do
     name=${page##*/}
     examples "$page" >"$tmp/examples"
     [ -s "$tmp/examples" ] || continue
@@ -72,6 +81,7 @@ for page in "$top"/man/*.[1-9]; do
     mkdir "$tmp/work"
     cp -R "$sample" "$tmp/work/sample"
     chmod -R u+w "$tmp/work"
+    export QSLIM_DB="$tmp/work/runs.db"
     command=
     while IFS= read -r text; do
         case $text in

@@ -41,8 +41,11 @@ positive(int64_t v)
     return v > 0 ? v : 0;
 }
 
-int64_t
-qs_memory_available(void)
+/* Bytes that this process may still take: what the system has to give without swapping, what the
+ * group of processes may have (cgroup), what the address space may grow by; the least of these that
+ * can be known, else INT64_MAX. */
+static int64_t
+available(void)
 {
     int64_t bytes = INT64_MAX;
     const int64_t kb = number_in("/proc/meminfo", "MemAvailable:");
@@ -65,10 +68,10 @@ qs_memory_check(struct qs_ctx *cx, int64_t bytes)
     char wanted[32], has[32];
     if (bytes < WORTH_ASKING)
         return QS_OK;
-    const int64_t available = qs_memory_available();
-    if (bytes <= available)
+    const int64_t left = available();
+    if (bytes <= left)
         return QS_OK;
     return qs_fail(cx, QS_ERR_MEMORY, _("out of memory: %s wanted, %s available"),
                    qs_format_bytes(wanted, sizeof(wanted), bytes),
-                   qs_format_bytes(has, sizeof(has), available));
+                   qs_format_bytes(has, sizeof(has), left));
 }

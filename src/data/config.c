@@ -8,7 +8,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 
-const char *const qs_data_type_names[] = {"classification", "ocr_rec", "ocr_det", "tensors", NULL};
+static const char *const type_names[] = {"classification", "ocr_rec", "ocr_det", "tensors", NULL};
 
 /* What the file says before it is checked: nodes borrowed from the document. */
 struct raw {
@@ -21,7 +21,7 @@ struct raw {
         name, QS_YAML_##type, offsetof(struct raw, member), __VA_ARGS__ \
     }
 static const struct qs_yaml_field top_fields[] = {
-    FIELD("type", CHOICE, c.type, 0, 0, qs_data_type_names, 0),
+    FIELD("type", CHOICE, c.type, 0, 0, type_names, 0),
     FIELD("list", NODE, list, 0, 0, NULL, 0),
     FIELD("root", TEXT, c.root, 0, 0, NULL, 0),
     FIELD("input", TEXT, c.input, 0, 0, NULL, 0),
@@ -90,8 +90,8 @@ qs_path_join(const char *folder, const char *name)
     return qs_xasprintf(folder[n - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
 }
 
-char *
-qs_path_folder(const char *path)
+static char *
+folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     if (!slash)
@@ -163,7 +163,7 @@ read_preprocess(struct qs_ctx *cx, const struct qs_yaml *y, struct raw *r)
 static enum qs_err
 read_paths(struct qs_ctx *cx, const struct qs_yaml *y, struct raw *r)
 {
-    char *folder = qs_path_folder(y->name);
+    char *folder = folder_of(y->name);
     enum qs_err err = QS_OK;
     make_relative(&r->c.root, folder);
     make_relative(&r->c.dict, folder);
@@ -177,7 +177,7 @@ read_paths(struct qs_ctx *cx, const struct qs_yaml *y, struct raw *r)
     else
         r->c.list = qs_path_join(folder, r->list->text);
     if (!err && !r->c.root && r->c.list)
-        r->c.root = qs_path_folder(r->c.list);
+        r->c.root = folder_of(r->c.list);
     free(folder);
     return err;
 }

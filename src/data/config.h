@@ -10,8 +10,6 @@
 
 enum qs_data_type { QS_DATA_CLASSIFICATION, QS_DATA_OCR_REC, QS_DATA_OCR_DET, QS_DATA_TENSORS };
 
-/* "classification", "ocr_rec", "ocr_det", "tensors" */
-extern const char *const qs_data_type_names[];
 
 enum { QS_COLOR_RGB, QS_COLOR_BGR };
 enum { QS_LIMIT_MAX, QS_LIMIT_MIN };
@@ -59,7 +57,5 @@ void qs_data_config_release(struct qs_data_config *c);
 
 /* `name` as seen from `folder`, malloc. */
 char *qs_path_join(const char *folder, const char *name);
-/* The folder a file lies in ("." when its path has none), malloc. */
-char *qs_path_folder(const char *path);
 
 #endif

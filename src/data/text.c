@@ -8,8 +8,9 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 
-int32_t
-qs_utf8_next(const char **p, const char *end)
+/* The code point at *p, which moves on; -1 when it is not valid UTF-8 (or NUL). */
+static int32_t
+utf8_next(const char **p, const char *end)
 {
     static const int32_t least[] = {1, 0x80, 0x800, 0x10000};
     const unsigned char first = (unsigned char)**p;
@@ -34,7 +35,7 @@ qs_utf8_is_valid(const char *s, size_t n)
 {
     const char *end = s + n;
     while (s < end)
-        if (qs_utf8_next(&s, end) < 0)
+        if (utf8_next(&s, end) < 0)
             return false;
     return true;
 }
@@ -119,7 +120,7 @@ without_spaces(const char *s, int32_t **out)
     int n = 0;
     *out = qs_xcalloc((size_t)(end - s) + 1, sizeof(**out));
     while (s < end) {
-        const int32_t c = qs_utf8_next(&s, end);
+        const int32_t c = utf8_next(&s, end);
         if (c < 0)
             break;
         if (c != ' ')

@@ -9,8 +9,6 @@
 #include "base/ctx.h"
 #include "base/str.h"
 
-/* The code point at *p, which moves on; -1 when it is not valid UTF-8 (or NUL). */
-int32_t qs_utf8_next(const char **p, const char *end);
 bool qs_utf8_is_valid(const char *s, size_t n);
 
 /* Class 0 is the blank; then the lines of the file, and a space when asked for. */

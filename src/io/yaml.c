@@ -267,8 +267,9 @@ qs_yaml_get(const struct qs_yaml_node *map, const char *key)
     return NULL;
 }
 
-bool
-qs_yaml_is_null(const struct qs_yaml_node *node)
+/* A plain `null`, `~` or nothing. */
+static bool
+is_null(const struct qs_yaml_node *node)
 {
     static const char *const null[] = {"", "~", "null", "Null", "NULL"};
     if (node->kind != QS_YAML_SCALAR || node->quoted)
@@ -412,7 +413,7 @@ enum qs_err
 qs_yaml_fill(struct qs_ctx *cx, const struct qs_yaml *y, const struct qs_yaml_node *map,
              const struct qs_yaml_field *field, int n, void *base)
 {
-    if (!map || qs_yaml_is_null(map))
+    if (!map || is_null(map))
         return QS_OK;
     if (map->kind != QS_YAML_MAP)
         return qs_yaml_fail(cx, y, map, _("expected lines 'key: value'"));
@@ -424,7 +425,7 @@ qs_yaml_fill(struct qs_ctx *cx, const struct qs_yaml *y, const struct qs_yaml_no
                     map->item[i]->line, map->key[i]);
             continue;
         }
-        const enum qs_err err = qs_yaml_is_null(v.node) ? QS_OK : setter[f->type](&v);
+        const enum qs_err err = is_null(v.node) ? QS_OK : setter[f->type](&v);
         if (err)
             return err;
     }

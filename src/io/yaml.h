@@ -45,8 +45,6 @@ void qs_yaml_free(struct qs_yaml *y); /* NULL is fine */
 
 /* NULL when `map` is NULL, no mapping, or lacks the key. */
 const struct qs_yaml_node *qs_yaml_get(const struct qs_yaml_node *map, const char *key);
-/* A plain `null`, `~` or nothing. */
-bool qs_yaml_is_null(const struct qs_yaml_node *node);
 
 enum qs_yaml_type {
     QS_YAML_FLAG,   /* bool: true, false, yes, no, on, off */

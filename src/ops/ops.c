@@ -70,8 +70,8 @@ qs_layout_of(const struct qs_infer *in, const char *attr)
                                                      : (struct qs_layout){1, 2, 3};
 }
 
-enum qs_err
-qs_window_check(const struct qs_infer *in, const struct qs_window *w)
+static enum qs_err
+check_window(const struct qs_infer *in, const struct qs_window *w)
 {
     if (w->stride < 1 || w->stride > QS_ATTR_MOST)
         return qs_infer_fail(in, _("stride %" PRId64 " is out of range"), w->stride);
@@ -90,7 +90,7 @@ enum qs_err
 qs_window_out(const struct qs_infer *in, const struct qs_window *w, int64_t size, bool ceil_mode,
               int64_t *out)
 {
-    const enum qs_err err = qs_window_check(in, w);
+    const enum qs_err err = check_window(in, w);
     if (err)
         return err;
     const int64_t padded = size + w->pad_before + w->pad_after;
@@ -156,7 +156,7 @@ qs_window_attrs(const struct qs_infer *in, const int64_t *kernel, const int64_t 
         w[i].dilation = dilation[i];
         if (same || valid)
             w[i].pad_before = w[i].pad_after = 0;
-        err = qs_window_check(in, &w[i]);
+        err = check_window(in, &w[i]);
         if (!err && same)
             pad_same(&w[i], size[i]);
     }

@@ -27,19 +27,18 @@ struct qs_layout {
 /* Of a 4-D tensor, from a layout attribute (NCHW, NHWC; anything else counts as NCHW). */
 struct qs_layout qs_layout_of(const struct qs_infer *in, const char *attr);
 
-/* One spatial dim of a convolution or pooling. Also refuses what no kernel can do: stride,
- * dilation or kernel size below 1, values beyond QS_ATTR_MOST, a kernel that does not fit. */
+/* One spatial dim of a convolution or pooling. */
 struct qs_window {
     int64_t kernel, stride, dilation, pad_before, pad_after;
 };
-enum qs_err qs_window_check(const struct qs_infer *in, const struct qs_window *w) QS_MUST_CHECK;
 /* (size + pads - dilation*(kernel-1) - 1) / stride + 1, or with stride - 1 added before the
  * division. The division truncates as Paddle's does: a kernel may stick out by less than the
- * stride. */
+ * stride. Refuses what no kernel can do: stride, dilation or kernel size below 1, values beyond
+ * QS_ATTR_MOST, a kernel that does not fit. */
 enum qs_err qs_window_out(const struct qs_infer *in, const struct qs_window *w, int64_t size,
                           bool ceil_mode, int64_t *out) QS_MUST_CHECK;
 /* Reads strides, dilations and paddings (with padding_algorithm) for an image of h x w and sets
- * both windows; `kernel` [2] is given. SAME forces dilation 1. */
+ * both windows; `kernel` [2] is given. SAME forces dilation 1. Refuses the same. */
 enum qs_err qs_window_attrs(const struct qs_infer *in, const int64_t *kernel, const int64_t *size,
                             struct qs_window *w) QS_MUST_CHECK;
 

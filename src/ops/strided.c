@@ -50,8 +50,9 @@ qs_walk_next(const struct qs_walk_dims *w, struct qs_walk_row *row)
     return false;
 }
 
-bool
-qs_walk_any(const struct qs_walk_dims *w)
+/* No dim is 0. */
+static bool
+any(const struct qs_walk_dims *w)
 {
     for (int i = 0; i < w->n; i++)
         if (w->d[i] == 0)
@@ -133,7 +134,7 @@ qs_walk_copy(struct qs_ctx *cx, void *to, const void *from, int width, const str
 {
     struct qs_walk_dims s = *w;
     int64_t bytes = width;
-    if (!qs_walk_any(w))
+    if (!any(w))
         return QS_OK;
     qs_walk_simplify(&s);
     for (int i = 0; i < s.n; i++)

@@ -35,8 +35,6 @@ struct qs_walk_row {
     int64_t to, from;
 };
 bool qs_walk_next(const struct qs_walk_dims *w, struct qs_walk_row *row);
-/* No dim is 0. */
-bool qs_walk_any(const struct qs_walk_dims *w);
 
 /* Row-major strides of dense dims. */
 void qs_dense_strides(int n, const int64_t *d, int64_t *stride);
