@@ -268,11 +268,22 @@ ui_screen_open(struct qs_ctx *cx, const struct ui_screen_options *opt, struct ui
     return QS_OK;
 }
 
+/* Terminals without a second screen keep what was drawn: the prompt of the shell needs a line. */
+static void
+clear_last_line(const struct ui_screen *s)
+{
+    attrset(A_NORMAL);
+    move(s->h - 1, 0);
+    clrtoeol();
+    refresh();
+}
+
 void
 ui_screen_close(struct ui_screen *s)
 {
     if (!s)
         return;
+    clear_last_line(s);
     curs_set(1);
     endwin();
     if (!s->on_grid)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ui/tasks.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,4 +34,33 @@ ui_task_free(struct ui_task *task)
     free(task->title);
     free(task->result);
     free(task);
+}
+
+static struct ui_task_mark
+mark_of(const struct ui_task *task)
+{
+    const struct qs_job *j = &task->job;
+    return (struct ui_task_mark){qs_job_seconds(j),
+                                 j->at.total > 0 ? (double)j->at.done / (double)j->at.total : 0};
+}
+
+void
+ui_task_went_on(struct ui_task *task)
+{
+    enum { EACH_SECONDS = 3 };
+    const struct ui_task_mark now = mark_of(task);
+    if (now.seconds - task->mark[1].seconds < EACH_SECONDS)
+        return;
+    task->mark[0] = task->mark[1];
+    task->mark[1] = now;
+}
+
+double
+ui_task_left(const struct ui_task *task)
+{
+    const struct ui_task_mark now = mark_of(task), *from = &task->mark[0];
+    const double went = now.share - from->share;
+    if (task->over || now.share <= 0.02 || now.seconds <= 0.5 || went <= 0)
+        return NAN;
+    return (1 - now.share) * (now.seconds - from->seconds) / went;
 }

@@ -14,9 +14,13 @@ struct ui;
 struct ui_task {
     struct qs_job job; /* first */
     char *title;
-    bool quiet;             /* of the workbench's own accord: not listed once it is over */
-    char *result;           /* what came of it, for the list; NULL: nothing to say */
-    bool over;              /* finish and release were called */
+    bool quiet;   /* of the workbench's own accord: not listed once it is over */
+    char *result; /* what came of it, for the list; NULL: nothing to say */
+    bool over;    /* finish and release were called */
+    /* how far it was after so many seconds: now and then, for the rate */
+    struct ui_task_mark {
+        double seconds, share;
+    } mark[2];
     struct ui_model *model; /* held while it runs; may be NULL */
     void (*item)(struct ui *ui, struct ui_task *task, int64_t item); /* or NULL */
     /* In the UI thread, when it ended, however it did. */
@@ -65,5 +69,10 @@ void ui_task_remove(struct ui *ui, const int64_t *id, int n);
 void *ui_task_new(size_t size, enum qs_err (*run)(struct qs_ctx *, struct qs_job *),
                   const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ui_task_free(struct ui_task *task);
+/* Takes note of how far it is; called when it says so. */
+void ui_task_went_on(struct ui_task *task);
+/* Seconds it may still take at the rate of the last ones: phases of a job differ. NaN: not known.
+ */
+double ui_task_left(const struct ui_task *task);
 
 #endif

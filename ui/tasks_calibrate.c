@@ -90,8 +90,8 @@ describe(const struct qs_calibrated *c)
     struct qs_str text;
     char bytes[16];
     qs_str_init(&text);
-    qs_str_printf(&text, _("%d activations of %lld samples, %s"), c->n, (long long)c->samples,
-                  qs_format_bytes(bytes, sizeof(bytes), c->peak_bytes));
+    qs_str_printf(&text, _("%d activations of %lld samples, %s of memory"), c->n,
+                  (long long)c->samples, qs_format_bytes(bytes, sizeof(bytes), c->peak_bytes));
     if (c->broken > 0)
         qs_str_printf(&text, _(", %lld could not be read"), (long long)c->broken);
     if (c->bad > 0)

@@ -40,7 +40,9 @@ void
 ui_add_seconds(struct qs_str *out, double seconds)
 {
     const int64_t s = seconds > 0 && seconds < 1e9 ? (int64_t)seconds : 0;
-    if (s >= 3600)
+    if (s < 10)
+        qs_str_printf(out, "%.1f s", seconds > 0 ? seconds : 0.0);
+    else if (s >= 3600)
         qs_str_printf(out, "%d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
     else
         qs_str_printf(out, "%d:%02d", (int)(s / 60), (int)(s % 60));

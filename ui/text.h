@@ -11,7 +11,7 @@ void ui_add_bytes(struct qs_str *out, int64_t bytes);
 void ui_add_count(struct qs_str *out, int64_t n);
 /* "2026-03-01 17:20", local time; seconds since 1970. */
 void ui_add_time(struct qs_str *out, double when);
-/* "0:07", "1:02:03". */
+/* "7.2 s", "0:17", "1:02:03". */
 void ui_add_seconds(struct qs_str *out, double seconds);
 /* "41.3", "inf"; NaN adds nothing. */
 void ui_add_decibel(struct qs_str *out, double db);

@@ -294,7 +294,9 @@ ui_pump(struct ui *ui)
         job_changed = true;
         switch (ev.kind) {
         case QS_JOB_STARTED:
+            break;
         case QS_JOB_PROGRESS:
+            ui_task_went_on(task);
             break;
         case QS_JOB_NOTE:
             ui_log(ui, UI_TEXT, ev.text);

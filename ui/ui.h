@@ -76,6 +76,8 @@ void ui_pump(struct ui *ui);
 void ui_wait_idle(struct ui *ui);
 
 bool ui_act(struct ui *ui, enum ui_action act, const char *arg);
+/* Asks for the argument of an action and does it. */
+void ui_ask_argument(struct ui *ui, enum ui_action act);
 /* "name argument": what is typed after ':'. */
 void ui_command(struct ui *ui, const char *line);
 /* Bits of where actions work now. */

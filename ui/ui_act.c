@@ -263,7 +263,7 @@ initial_text(const struct ui *ui, enum ui_action act, struct qs_str *out)
 {
     const struct ui_table *t = ui_focused_table(ui);
     const struct qs_plan *plan = &ui->plan.now;
-    if (act == UI_ACT_CALIBRATE && plan->data) {
+    if ((act == UI_ACT_CALIBRATE || act == UI_ACT_SCAN) && plan->data) {
         qs_str_add(out, plan->data);
         if (plan->samples)
             qs_str_printf(out, " %d", plan->samples);
@@ -272,13 +272,10 @@ initial_text(const struct ui *ui, enum ui_action act, struct qs_str *out)
     }
 }
 
-/* An action that needs text asks for it when a key gave it. */
-static bool
-ask_argument(struct ui *ui, enum ui_action act)
+void
+ui_ask_argument(struct ui *ui, enum ui_action act)
 {
     const struct ui_action_row *row = &ui_actions[act];
-    if (!row->arg || (row->arg[0] == '[' && act != UI_ACT_FILTER))
-        return false;
     char label[160];
     if (act == UI_ACT_SEARCH || act == UI_ACT_FILTER)
         snprintf(label, sizeof(label), "%s", act == UI_ACT_SEARCH ? "/" : "\\");
@@ -290,7 +287,14 @@ ask_argument(struct ui *ui, enum ui_action act)
     ui_ask(ui, ui_takes_path(act) ? UI_PROMPT_PATH : UI_PROMPT_TEXT, label, initial.s,
            act_with_text, (void *)(intptr_t)act);
     qs_str_release(&initial);
-    return true;
+}
+
+/* An action that needs text asks for it when a key gave it. */
+static bool
+needs_argument(enum ui_action act)
+{
+    const char *arg = ui_actions[act].arg;
+    return arg && (arg[0] != '[' || act == UI_ACT_FILTER);
 }
 
 bool
@@ -298,8 +302,10 @@ ui_act(struct ui *ui, enum ui_action act, const char *arg)
 {
     const struct ui_view *v = ui_views[ui->view].view;
     ui->dirty = true;
-    if (!arg && ask_argument(ui, act))
+    if (!arg && needs_argument(act)) {
+        ui_ask_argument(ui, act);
         return true;
+    }
     if (v->act && v->act(ui, ui->state[ui->view], act, arg))
         return true;
     struct ui_table *t = ui_focused_table(ui);

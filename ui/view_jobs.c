@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs: what runs, how far, how fast, when it ends, and what came of what ended. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,17 @@ paint_progress(const struct ui_column *c, void *arg, int row, struct ui_screen *
                 share(j));
 }
 
+/* Parts are samples, layers or multiplications: whatever the job counts. */
+static void
+add_rate(struct qs_str *out, double per_second)
+{
+    if (per_second < 1000)
+        qs_str_printf(out, "%.1f", per_second);
+    else
+        ui_add_count(out, (int64_t)per_second);
+    qs_str_add(out, "/s");
+}
+
 static void
 text_time(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
@@ -104,10 +116,10 @@ text_time(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     const double t = qs_job_seconds(j);
     if (c->data == 0 && j->started > 0)
         ui_add_seconds(out, t);
-    else if (c->data == 1 && !task->over && share(j) > 0.02 && t > 0.5)
-        ui_add_seconds(out, t / share(j) - t);
+    else if (c->data == 1 && !isnan(ui_task_left(task)))
+        ui_add_seconds(out, ui_task_left(task));
     else if (c->data == 2 && j->at.done > 0 && t > 0.2)
-        qs_str_printf(out, "%.1f/s", (double)j->at.done / t);
+        add_rate(out, (double)j->at.done / t);
 }
 
 static double
@@ -176,7 +188,7 @@ static const struct ui_column column[] = {
      .most = 7,
      .right = true,
      .drop = 4,
-     .help = N_("how long still, at this rate"),
+     .help = N_("how long still, at the rate of the last seconds"),
      .text = text_time,
      .data = 1},
     {.name = "rate",
@@ -304,7 +316,8 @@ draw(struct ui *ui, void *state, struct ui_rect r)
         r.h -= draw_detail(st, ui->screen, r);
     ui_table_draw(&st->list.table, ui->screen, r, true);
     if (st->n == 0 && r.h > 2)
-        ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM, _("nothing runs and nothing ran"));
+        ui_put(ui->screen, r.y + 2, r.x + 2, r.w - 2, UI_DIM,
+               _("nothing runs and nothing ran; Q in the plan quantizes, C calibrates, S scans"));
 }
 
 static bool

@@ -80,7 +80,9 @@ static void
 text_text(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const char *text = text_of(at(arg, row), c->data);
-    qs_str_add(out, c->data == OUTPUT ? ui_below_here(text) : text);
+    qs_str_add(out, c->data == OUTPUT           ? ui_below_here(text)
+                    : c->data == STATE && *text ? _(text)
+                                                : text);
 }
 
 static void
@@ -318,7 +320,7 @@ put_markdown_cell(struct qs_str *out, const char *s)
     }
 }
 
-/* Bytes and seconds as plain numbers: files are for programs too. */
+/* Bytes and seconds as plain numbers, states not translated: files are for programs too. */
 static void
 exact_cell(struct ui_list *list, int c, int row, struct qs_str *cell)
 {
@@ -327,6 +329,8 @@ exact_cell(struct ui_list *list, int c, int row, struct qs_str *cell)
         const double v = number(at(list, row), column[c].data);
         if (!isnan(v))
             qs_str_printf(cell, "%.10g", v);
+    } else if (column[c].data == STATE && column[c].text == text_text) {
+        qs_str_add(cell, text_of(at(list, row), STATE));
     } else {
         ui_table_cell_text(&list->table, c, row, cell);
     }
@@ -366,8 +370,7 @@ json_cell(struct ui_list *list, int c, int row, struct qs_str *cell)
                : v == floor(v) && fabs(v) < 9e15 ? json_integer((json_int_t)v)
                                                  : json_real(v);
     }
-    qs_str_clear(cell);
-    ui_table_cell_text(&list->table, c, row, cell);
+    exact_cell(list, c, row, cell);
     json_t *text = json_string(cell->s);
     return text ? text : json_string("?"); /* a path that is no UTF-8 */
 }

@@ -219,7 +219,7 @@ show_layer(struct state *st)
     ui_go_to_op(ui, ui_layer_op(ui->model, layer), layer);
 }
 
-/* With no data yet the form asks for them. */
+/* With no data yet it asks for them; the form stands open beside the question. */
 static void
 begin(struct state *st, const char *arg)
 {
@@ -234,7 +234,10 @@ begin(struct state *st, const char *arg)
     if (!ui->scan.choices.data || !*ui->scan.choices.data) {
         st->panes.at = PANE_CHOICES;
         ui_table_go(&st->form.table, 0);
-        ui_say(ui, UI_DIM, _("a scan needs data; Enter changes a choice, S begins"));
+        if (arg)
+            ui_say(ui, UI_DIM, _("a scan needs data; Enter changes a choice, S begins"));
+        else
+            ui_ask_argument(ui, UI_ACT_SCAN);
         return;
     }
     st->panes.at = PANE_ROWS;

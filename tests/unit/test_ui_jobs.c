@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Jobs view on jobs that no worker runs: times and states are what the test says. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "ui/ui.h"
 
 static int
@@ -88,6 +90,30 @@ a_paused_job_stands_still(void **state)
     assert_shows(ui, "? Help", "paused: evaluate 25 %");
 }
 
+/* Half of it in 60 s, then a tenth in 4 s. */
+static void
+the_time_left_goes_by_the_last_seconds(void **state)
+{
+    struct ui *ui = *state;
+    struct ui_task *t = add_task(ui, "scan", QS_JOB_PAUSED);
+    t->job.at.total = 100;
+    t->job.started = 1;
+    t->job.at.done = 2;
+    t->job.held_since = 2;
+    assert_true(isnan(ui_task_left(t)));
+    const struct {
+        int done;
+        double seconds, left;
+    } at[] = {{10, 12, 108}, {50, 60, 60}, {55, 62, 50}, {60, 64, 16}, {70, 66, 9}};
+    for (size_t i = 0; i < QS_LEN(at); i++) {
+        t->job.at.done = at[i].done;
+        t->job.held_since = 1 + at[i].seconds;
+        ui_task_went_on(t);
+        if (fabs(ui_task_left(t) - at[i].left) > 0.01)
+            fail_msg("after %g s: %g s left, not %g", at[i].seconds, ui_task_left(t), at[i].left);
+    }
+}
+
 static void
 metrics_stand_below_with_their_course(void **state)
 {
@@ -123,6 +149,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_paused_job_stands_still, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_time_left_goes_by_the_last_seconds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(metrics_stand_below_with_their_course, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_cursor_stays_on_its_job, set_up, tear_down),
     };
