@@ -8,7 +8,9 @@
 #include "base/mem.h"
 #include "passes/decide.h"
 
+/* A relu rounds what is left as it would have been rounded before. */
 static const char *const movers[] = {
+    "relu",       "relu6",
     "assign",     "concat",         "flatten",
     "flatten2",   "nearest_interp", "flatten_contiguous_range",
     "reshape",    "reshape2",       "nearest_interp_v2",

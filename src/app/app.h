@@ -219,7 +219,7 @@ enum { QS_CALIBRATE_BATCH_MOST = 256, QS_CALIBRATE_SAMPLES_FEW = 16 };
 struct qs_calibrate_options {
     const char *data;       /* a data file, see qslim-data(5) */
     int64_t samples, batch; /* the first so many, 0: all; samples run together */
-    bool exact;             /* never in the fast engine */
+    bool exact;             /* never in the fast engine; with calib.paddle in any case */
     int64_t max_pixels;     /* of a picture; 0: the default */
     struct qs_calib_options calib;
     const bool *want; /* [n_var] variables to observe; NULL: qs_app_calibrate_want */

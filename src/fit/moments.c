@@ -161,35 +161,59 @@ struct gather {
     /* convolutions */
     int64_t h, w, oh, ow;
     struct qs_window win[2];
+    int64_t top[QS_MOMENTS_POSITIONS], left[QS_MOMENTS_POSITIONS]; /* [n] input of the first tap */
 };
 
-static void
-gather_position(const struct gather *g, int64_t position, float *x)
+/* The output position that is the i-th taken. */
+static int64_t
+position_of(const struct gather *g, int64_t i)
 {
-    const struct qs_window *v = &g->win[0], *u = &g->win[1];
-    const int64_t y0 = position / g->ow * v->stride - v->pad_before;
-    const int64_t x0 = position % g->ow * u->stride - u->pad_before;
-    const int64_t taps = v->kernel * u->kernel, channels = g->s->groups * g->s->k / taps;
-    for (int64_t c = 0; c < channels; c++)
-        for (int64_t t = 0; t < taps; t++, x++) {
-            const int64_t iy = y0 + t / u->kernel * v->dilation;
-            const int64_t ix = x0 + t % u->kernel * u->dilation;
-            const bool inside = iy >= 0 && iy < g->h && ix >= 0 && ix < g->w;
-            *x = inside ? g->from[(c * g->h + iy) * g->w + ix] : 0;
-        }
+    return g->of <= g->n ? i : i * g->of / g->n;
 }
 
+/* Input k of every position: channel, row and column of the filter. */
 static void
-gather(const struct gather *g)
+gather_tap(const struct gather *g, int64_t k)
+{
+    const struct qs_window *v = &g->win[0], *u = &g->win[1];
+    const int64_t width = g->s->groups * g->s->k, taps = v->kernel * u->kernel, t = k % taps;
+    const int64_t down = t / u->kernel * v->dilation, right = t % u->kernel * u->dilation;
+    const float *plane = g->from + k / taps * g->h * g->w;
+    for (int64_t i = 0; i < g->n; i++) {
+        const int64_t y = g->top[i] + down, x = g->left[i] + right;
+        const bool inside = y >= 0 && y < g->h && x >= 0 && x < g->w;
+        g->x[i * width + k] = inside ? plane[y * g->w + x] : 0;
+    }
+}
+
+enum { TAPS_TOGETHER = 32 }; /* they share lines of memory */
+
+static enum qs_err
+gather_taps(struct qs_ctx *cx, void *arg, int64_t part)
+{
+    const struct gather *g = arg;
+    const int64_t width = g->s->groups * g->s->k, from = part * TAPS_TOGETHER;
+    const int64_t to = from + TAPS_TOGETHER < width ? from + TAPS_TOGETHER : width;
+    (void)cx;
+    for (int64_t k = from; k < to; k++)
+        gather_tap(g, k);
+    return QS_OK;
+}
+
+static enum qs_err
+gather(struct qs_ctx *cx, struct gather *g)
 {
     const int64_t width = g->s->groups * g->s->k;
-    for (int64_t i = 0; i < g->n; i++) {
-        const int64_t position = g->of <= g->n ? i : i * g->of / g->n;
-        if (is_conv(g->s->node))
-            gather_position(g, position, g->x + i * width);
-        else
-            memcpy(g->x + i * width, g->from + position * width, (size_t)width * sizeof(float));
+    for (int64_t i = 0; i < g->n && is_conv(g->s->node); i++) {
+        g->top[i] = position_of(g, i) / g->ow * g->win[0].stride - g->win[0].pad_before;
+        g->left[i] = position_of(g, i) % g->ow * g->win[1].stride - g->win[1].pad_before;
     }
+    if (is_conv(g->s->node))
+        return qs_parallel_for(cx, (width + TAPS_TOGETHER - 1) / TAPS_TOGETHER, gather_taps, g);
+    for (int64_t i = 0; i < g->n; i++)
+        memcpy(g->x + i * width, g->from + position_of(g, i) * width,
+               (size_t)width * sizeof(float));
+    return QS_OK;
 }
 
 static enum qs_err
@@ -254,8 +278,9 @@ qs_moments_add(struct qs_ctx *cx, struct qs_moments *s, const struct qs_value *x
         return qs_fail(cx, QS_ERR_MEMORY, "%s", _("out of memory"));
     for (int64_t i = 0; i < samples && !err; i++) {
         g.from = x->f32 + i * size;
-        gather(&g);
-        err = qs_parallel_for(cx, s->groups, add_group, &g);
+        err = gather(cx, &g);
+        if (!err)
+            err = qs_parallel_for(cx, s->groups, add_group, &g);
         s->n += g.n;
     }
     free(g.x);

@@ -46,7 +46,7 @@ const struct qs_opt qs_plan_opts[] = {
      N_("bits of an activation, 2 to 16")},
     {"algo", 0, QS_OPT_CHOICE, AT(algo), 0, 0, qs_algo_names, "auto", "ALGO",
      N_("how the range of an activation is found: abs_max, avg, hist, kl, mse, emd, ptf, "
-        "min_max, percentile or auto: for each the one with the least error")},
+        "min_max, percentile or auto: the one with the least error of what the model computes")},
     {"hist-percent", 0, QS_OPT_FLOAT, AT(hist_percent), 0.5, 1, NULL, "0.9999", "P",
      N_("with algo hist and percentile, the share of values that lie in the range")},
     {"same-scale", 0, QS_OPT_CHOICE, AT(same_scale), 0, 0, same_scales, "none", "WHICH",

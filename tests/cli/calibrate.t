@@ -34,6 +34,8 @@ for how in "--threads 1" "--threads 3 --batch 5" "--threads 2 --batch 64"; do
 done
 ok "operator by operator" "$qslim" calibrate "$digits" -d "$data" --json --no-store --exact
 is "it is another engine" "$(key engine)" '"exact"'
+ok "thresholds of Paddle" "$qslim" calibrate "$digits" -d "$data" --json --no-store --compat paddle
+is "are of that engine" "$(key engine)" '"exact"'
 
 ok "some calibrators" "$qslim" calibrate "$digits" -d "$data" -n 20 --algo mse,avg --no-store
 like "have their columns" "$(sed -n 1p "$tmp/out" | tr -s ' ')" "activation operator min max best avg dB mse dB"
