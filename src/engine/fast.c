@@ -283,7 +283,7 @@ scratch_of(const struct qs_fast *f, struct step *s, int64_t alive)
 static void
 add_scratch(struct qs_fast *f)
 {
-    const int64_t *alive = qs_layout_alive(f);
+    const int64_t *alive = qs_place_alive(f);
     qs_fuse_count(f);
     for (int i = 0; i < f->n_step; i++) {
         const int64_t floats = scratch_of(f, &f->step[i], alive[i]);
@@ -456,7 +456,7 @@ plan(struct qs_ctx *cx, struct qs_fast *f, const struct qs_value *in,
     qs_round_signs(f);
     qs_keep_place(f);
     add_scratch(f);
-    err = qs_layout_memory(cx, f);
+    err = qs_place_values(cx, f);
     return err ? err : prepare(cx, f);
 }
 

@@ -8,10 +8,8 @@
  * back.
  */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "engine/lower.h"
 
 enum {
@@ -21,7 +19,6 @@ enum {
     CHANNELS_LEAST = 24,    /* of input and of output */
     SQUARES_LEAST = 24,     /* of an image: what a sample gives does not depend on others */
     PARTS = 2,              /* per thread */
-    TAPS = 9,
 };
 
 static int
@@ -89,7 +86,7 @@ is_candidate(const struct qs_fast *f, const struct step *s)
 {
     return s->kind == STEP_CONV && f->value[s->x].layout == BLOCKED && s->kh == 3 && s->kw == 3 &&
            s->stride[0] * s->stride[1] * s->dilation[0] * s->dilation[1] == 1 &&
-           s->ic >= CHANNELS_LEAST && s->oc >= CHANNELS_LEAST;
+           s->ic >= CHANNELS_LEAST && s->oc >= CHANNELS_LEAST && f->value[s->y].d[0] > 0;
 }
 
 /* Bytes that scratch may take beside what is alive, for n images. */

@@ -6,7 +6,8 @@
  *   lower_quant.c  operators of quantization, simulated; lower_constant.c  those on weights
  *   lower_round.c  what is computed on rounded inputs, and what of it in integers
  *   fuse.c     steps merge: scales, biases, activations, additions, rounding into convolutions
- *   layout.c   every value gets a layout, conversions become steps, halos, memory
+ *   layout.c   every value gets a layout, conversions become steps, halos
+ *   place.c    every value gets a place in memory
  *   live.c     memory that a plan promises to do with
  *   keep.c     variables that a watch sees
  *   batch.c    whether the samples of a batch are independent; fast_split.c runs it in parts then
@@ -70,7 +71,7 @@ struct value {
     int64_t inner;                   /* BYTES: length of its rows; 0: an image */
     bool narrow;                     /* BYTES: pixels of 4 bytes, not of multiples of 16 */
     float *units; /* dynamic: [d[0]] T / R of now; then room for the largest of every row */
-    int alias;    /* value whose memory this one is (same bytes); -1 */
+    int alias;    /* value whose memory this one is (same bytes, or written over it); -1 */
     int part_of;  /* concatenation it is a part of, from `part_block` on; -1 */
     int part_block;
     const int32_t *lanes; /* [blocks] real channels per block; NULL: full but the last */
@@ -253,13 +254,15 @@ void qs_round_parts(struct qs_fast *f, struct step *concat);
 void qs_round_signs(struct qs_fast *f); /* sets `positive`; steps have their order */
 /* layout.c */
 void qs_layout(struct qs_fast *f);
-enum qs_err qs_layout_memory(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* its places */
-/* Bytes of memory that values take at each step, [n_step] in the arena. */
-int64_t *qs_layout_alive(struct qs_fast *f);
-int qs_layout_root(const struct qs_fast *f, int id); /* the value whose memory it lies in */
+/* place.c */
+enum qs_err qs_place_values(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* its places */
+/* Lets sums take the places of addends. Bytes of memory that values then take at each step,
+ * [n_step] in the arena. */
+int64_t *qs_place_alive(struct qs_fast *f);
+int qs_place_root(const struct qs_fast *f, int id); /* the value whose memory it lies in */
 /* Whether a value has memory of its own. */
-bool qs_layout_has_memory(const struct qs_fast *f, const struct value *v);
-int64_t qs_layout_first(const struct value *v); /* floats before pixel (0, 0) of its block 0 */
+bool qs_place_has_memory(const struct qs_fast *f, const struct value *v);
+int64_t qs_place_first(const struct value *v); /* floats before pixel (0, 0) of its block 0 */
 /* room.c */
 /* Makes room for the tensors of a plan and enters. */
 enum qs_err qs_room_reserve(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;

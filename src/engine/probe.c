@@ -306,7 +306,7 @@ make_probe(struct qs_ctx *cx, struct family *y, struct qs_fast *f, struct qs_pro
     for (int i = 0; i < y->n_layer && !err; i++) {
         struct value *v = y->layer[i].rounded >= 0 ? &f->value[y->layer[i].rounded] : NULL;
         if (v)
-            v->data = p->rounded + qs_layout_first(v);
+            v->data = p->rounded + qs_place_first(v);
         qs_probe_set(p, i, 0);
     }
     return err;
@@ -429,7 +429,7 @@ static void
 round_input(const struct qs_probe *p, const struct layer *l, const struct variant *v, int x)
 {
     const struct value *from = &p->f->value[x];
-    const int64_t halo = qs_layout_first(from);
+    const int64_t halo = qs_place_first(from);
     for (int64_t i = 0; i < n_images(from); i++)
         p->f->k->round(&v->round, image_floats(from), from->data - halo + i * from->image,
                        p->f->value[l->rounded].data - halo + i * from->image);
@@ -543,7 +543,7 @@ qs_probe_out(const struct qs_probe *p, int i)
 static bool
 is_alive(const struct qs_fast *f, const struct value *v, int step)
 {
-    return qs_layout_has_memory(f, v) && (v->first < step || v->input >= 0) && v->last >= step;
+    return qs_place_has_memory(f, v) && (v->first < step || v->input >= 0) && v->last >= step;
 }
 
 int64_t

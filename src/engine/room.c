@@ -82,13 +82,13 @@ place_values(struct qs_fast *f)
 {
     for (int i = 0; i < f->n_value; i++) {
         struct value *v = &f->value[i];
-        const struct value *whole = &f->value[qs_layout_root(f, i)];
-        if (!qs_layout_has_memory(f, whole))
+        const struct value *whole = &f->value[qs_place_root(f, i)];
+        if (!qs_place_has_memory(f, whole))
             continue;
         v->data = f->memory + whole->offset;
         if (v->alias >= 0)
             continue; /* dense: what it is an alias of has no halo */
-        v->data += qs_layout_first(v);
+        v->data += qs_place_first(v);
         v->halo_shared = whole->halo_shared;
     }
 }
@@ -103,7 +103,7 @@ qs_room_enter(struct qs_fast *f)
         place_values(f);
     }
     for (int i = 0; i < f->n_value; i++)
-        if (qs_layout_has_memory(f, &f->value[i]) && !f->value[i].halo_shared)
+        if (qs_place_has_memory(f, &f->value[i]) && !f->value[i].halo_shared)
             qs_room_clear_halo(&f->value[i]);
     f->room->user = f;
 }

@@ -298,6 +298,38 @@ memory_is_what_is_promised(void **arg)
     qs_model_unref(m);
 }
 
+/* An image, one that is thinner, and sums that take the place of the first: never two images. */
+static void
+a_sum_takes_the_place_of_its_addend(void **arg)
+{
+    static const struct graph g = {
+        "bottlenecks",
+        "1,3,48,48",
+        {"conv2d Input:x Filter:w(64,3,1,1) > Output:p", "relu X:p > Out:q",
+         "conv2d Input:q Filter:v(16,64,1,1) > Output:r",
+         "conv2d Input:r Filter:u(64,16,1,1) > Output:s", "elementwise_add X:s Y:q > Out:t",
+         "relu X:t > Out:k", "conv2d Input:k Filter:j(16,64,1,1) > Output:l",
+         "conv2d Input:l Filter:m(64,16,1,1) > Output:n", "elementwise_add X:n Y:k > Out:o",
+         "pool2d X:o > Out:y ksize=[1,1] adaptive=true pooling_type=avg"},
+        NULL};
+    const int64_t image = INT64_C(48) * 48 * 64 * (int64_t)sizeof(float);
+    struct qs_ctx cx;
+    struct qs_fast *f;
+    struct qs_value in;
+    struct test_random r = {11};
+    (void)arg;
+    qs_ctx_init(&cx);
+    cx.threads = 1;
+    struct qs_model *m = test_graph(g.input, g.line, LINES_MOST, &r);
+    test_graph_input(g.input, &r, &in);
+    assert_int_equal(qs_fast_new(&cx, m, &in, 1, NULL, &f), QS_OK);
+    assert_int_equal(qs_fast_live_bytes(f), 2 * image + image / 4);
+    assert_true(qs_fast_tensor_bytes(f) < 2 * image);
+    free(in.data);
+    qs_fast_free(f);
+    qs_model_unref(m);
+}
+
 static struct graph graphs[] = {
     {"a convolution takes in batch norm and relu",
      "2,3,17,15",
@@ -447,6 +479,17 @@ static struct graph graphs[] = {
       "conv2d Input:x Filter:w2(24,3,1,1) > Output:d", "concat X:c X:d > Out:f axis=1",
       "conv2d Input:f Filter:w4(30,44,3,3) > Output:y paddings=[1,1]"},
      NULL},
+    {"a sum takes the place of an addend that nobody reads later",
+     "2,3,12,12",
+     {"conv2d Input:x Filter:w(32,3,1,1) > Output:p", "relu X:p > Out:q",
+      "conv2d Input:q Filter:w2(16,32,1,1) > Output:a",
+      "conv2d Input:a Filter:w3(32,16,1,1) > Output:r", "elementwise_add X:r Y:q > Out:s",
+      "relu X:s > Out:t", "conv2d Input:t Filter:w4(16,32,1,1) > Output:b",
+      "conv2d Input:b Filter:w5(32,16,1,1) > Output:c", "elementwise_add X:c Y:t > Out:d",
+      "relu X:d > Out:e", "conv2d Input:e Filter:w6(32,32,1,1) > Output:f",
+      "elementwise_add X:f Y:t > Out:g", "relu X:g > Out:h",
+      "conv2d Input:h Filter:w7(32,32,1,1) > Output:i", "elementwise_add X:i Y:h > Out:y"},
+     "CONVERT CONV CONV CONV CONV CONV CONV CONV CONVERT"},
     {"images of few channels stay plain",
      "2,3,20,24",
      {"conv2d Input:x Filter:w(1,3,3,3) > Output:c paddings=[1,1]", "sigmoid X:c > Out:s",
@@ -521,7 +564,7 @@ int
 main(void)
 {
     enum { N = QS_LEN(graphs) };
-    struct CMUnitTest tests[2 * N + 2];
+    struct CMUnitTest tests[2 * N + 3];
     char name[N][128];
     cmocka_set_message_output(CM_OUTPUT_TAP);
     for (size_t i = 0; i < N; i++) {
@@ -533,5 +576,6 @@ main(void)
     }
     tests[2 * N] = (struct CMUnitTest)cmocka_unit_test(a_kept_variable_ends_a_fusion);
     tests[2 * N + 1] = (struct CMUnitTest)cmocka_unit_test(memory_is_what_is_promised);
+    tests[2 * N + 2] = (struct CMUnitTest)cmocka_unit_test(a_sum_takes_the_place_of_its_addend);
     return _cmocka_run_group_tests("fast", tests, QS_LEN(tests), NULL, NULL);
 }
