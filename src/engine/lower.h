@@ -58,6 +58,10 @@ struct value {
     const struct qs_tensor *param; /* constant; dims above may differ (reshaped) */
     float *param_data;             /* aligned copy, made when a step reads it */
     const struct qs_pack *pack;    /* that holds the copy; NULL: the value does */
+    int scales;                    /* constant: value of its scales along `axis`, when it is still */
+    int axis;                      /* to be multiplied with scale / range; -1: it is what it is */
+    double range;
+    bool integers; /* constant: of at most 8 bits, as floats */
     int made;                      /* step that makes it; -1: input or constant */
     int n_users;                   /* inputs of steps */
     int input, output;             /* port number of the model; -1 */
@@ -106,6 +110,7 @@ struct step {
     int w;                 /* constant; -1 */
     bool w_transposed;     /* DENSE: rows are outputs */
     double *scale, *shift; /* [oc] applied to the sum */
+    bool exact;            /* it sums integers: nothing is folded into its weights */
     int64_t ic, oc;
     int kh, kw, stride[2], dilation[2], pad[4]; /* top, bottom, left, right */
     const struct qs_pack *pack;                 /* that holds the weights */
@@ -222,6 +227,8 @@ void qs_round_inputs(struct qs_fast *f, const struct qs_node *node, int32_t numb
 void qs_round_done(struct qs_fast *f, int32_t number);
 /* The step that was added last for that node computes in integers if it can. */
 void qs_round_choose(struct qs_fast *f, const struct qs_node *node, int32_t number);
+/* Whether n scales of a weight along an axis are one for all or one for each output of the step. */
+bool qs_round_scales_fit(const struct step *s, int64_t n, int axis);
 /* Rows of a value, of all images; at least as many as there are rows of `inner` elements. */
 static inline int64_t
 qs_round_rows(const struct value *v)

@@ -110,14 +110,13 @@ qs_round_done(struct qs_fast *f, int32_t number)
 
 /* ---- in integers ---- */
 
-/* Whether the scales of the weight are one for all or one for each output of the step. */
-static bool
-scales_fit(const struct step *s, const struct qs_quant_weight *w)
+bool
+qs_round_scales_fit(const struct step *s, int64_t n, int axis)
 {
-    const int axis = s->kind == STEP_TRANSPOSED                  ? 1
-                     : s->kind == STEP_DENSE && !s->w_transposed ? 1
-                                                                 : 0;
-    return w->n_scales == 1 || (w->axis == axis && w->n_scales == s->oc);
+    const int outputs = s->kind == STEP_TRANSPOSED                  ? 1
+                        : s->kind == STEP_DENSE && !s->w_transposed ? 1
+                                                                    : 0;
+    return n == 1 || (axis == outputs && n == s->oc);
 }
 
 /* Rows of a product that lie in the value as they are. */
@@ -188,7 +187,8 @@ static bool
 weight_fits(const struct qs_fast *f, const struct step *s, const struct qs_quant_weight *w)
 {
     const int64_t sums = s->kind == STEP_DEPTHWISE ? 1 : s->ic;
-    return w->bits <= BYTE_BITS && w->var == f->value[s->w].var && scales_fit(s, w) &&
+    return w->bits <= BYTE_BITS && w->var == f->value[s->w].var &&
+           qs_round_scales_fit(s, w->n_scales, w->axis) &&
            w->q->size >= (size_t)f->value[s->w].count &&
            sums * s->kh * s->kw <= QK_I8_SUM_MOST - QK_I8_BLOCK * s->kh * s->kw;
 }
