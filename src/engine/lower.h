@@ -187,6 +187,7 @@ struct qs_fast {
     int n_step, cap_step;
     int *now;         /* [n_var] value that a variable holds; lowering */
     const bool *keep; /* [n_var] or NULL; lowering */
+    bool whole_blocks;
     struct kept *kept;
     int n_kept, cap_kept;
     int next_kept; /* of a run: the next to be shown */
@@ -227,6 +228,12 @@ void qs_round_inputs(struct qs_fast *f, const struct qs_node *node, int32_t numb
 void qs_round_done(struct qs_fast *f, int32_t number);
 /* The step that was added last for that node computes in integers if it can. */
 void qs_round_choose(struct qs_fast *f, const struct qs_node *node, int32_t number);
+void qs_round_set(struct rounding *r, float threshold, int bits, bool half_away);
+/* The kind that computes the same in integers; the kind itself when there is none. */
+enum kind qs_round_integer_kind(enum kind kind);
+/* Whether the weight of a step is w and can be summed in integers. */
+bool qs_round_weight_fits(const struct qs_fast *f, const struct step *s,
+                          const struct qs_quant_weight *w);
 /* Whether n scales of a weight along an axis are one for all or one for each output of the step. */
 bool qs_round_scales_fit(const struct step *s, int64_t n, int axis);
 /* Rows of a value, of all images; at least as many as there are rows of `inner` elements. */
@@ -266,6 +273,7 @@ int64_t *qs_layout_alive(struct qs_fast *f);
 int qs_layout_root(const struct qs_fast *f, int id); /* the value whose memory it lies in */
 /* Whether a value has memory of its own. */
 bool qs_layout_has_memory(const struct qs_fast *f, const struct value *v);
+void qs_layout_strides(struct qs_fast *f, struct value *v); /* and floats, of layout and halo */
 int64_t qs_layout_first(const struct value *v); /* floats before pixel (0, 0) of its block 0 */
 /* room.c */
 /* Makes room for the tensors of a plan and enters. */
@@ -311,6 +319,8 @@ enum qs_err qs_fast_begin(struct qs_ctx *cx, struct qs_fast *f, const struct qs_
 enum qs_err qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to,
                           const struct qs_watch *watch) QS_MUST_CHECK;
 void qs_fast_end(struct qs_fast *f);
+/* Before a step makes the value (-1: none). */
+void qs_fast_clear_halo(struct qs_fast *f, int id);
 enum qs_err qs_floats_new(struct qs_ctx *cx, int64_t n, float **out) QS_MUST_CHECK;
 /* The aligned copy of a constant. */
 enum qs_err qs_fast_load_param(struct qs_ctx *cx, struct qs_fast *f, struct value *v) QS_MUST_CHECK;
