@@ -18,9 +18,8 @@
  * start[c] = -128 * sum of the channel's weights takes the 128 of the input out again. rint is to
  * nearest, ties to even or (`away`) away from zero, and -2^31 for NaN and what is not in -2^31 ..
  * 2^31-1, so that becomes `low`.
- * `direct`: scale and bias have q_scale in them already, post is a clamp that low and high stand
- * for, there is no float output: v = fma(add, q_scale, fma(sum, scale * unit, bias)), q from
- * rint(v).
+ * `direct`: post is a clamp that low and high stand for (rounding keeps the order, so q is the
+ * same), and there is no float output.
  *
  * One struct of functions per instruction set, picked once (qk_conv_i8). A result does not depend
  * on how a caller splits the work. Kernels allocate nothing. Callers keep the number of taps x

@@ -45,7 +45,7 @@ finish(const struct qk_i8_args *a, const uint32_t *sum, int block, int row, int 
         if (a->add) {
             const float add = a->add[c / a->lanes * a->add_block + y * a->add_row +
                                      x * a->add_pixel + c % a->lanes];
-            v[i] = a->direct ? fmaf(add, a->q_scale, v[i]) : v[i] + add;
+            v[i] = v[i] + add;
         }
     }
     for (int i = 0; i < QK_I8_BLOCK && !a->direct; i += LANES)
@@ -56,7 +56,7 @@ finish(const struct qk_i8_args *a, const uint32_t *sum, int block, int row, int 
             a->y[c / a->lanes * a->y_block + y * a->y_row + x * a->y_pixel + c % a->lanes] = v[i];
         if (a->q)
             a->q[y * a->q_row + x * a->q_pixel + c] =
-                byte_of(a->direct ? v[i] : v[i] * a->q_scale, a->low, a->high, a->away);
+                byte_of(v[i] * a->q_scale, a->low, a->high, a->away);
     }
 }
 

@@ -183,8 +183,8 @@ make_outputs(const struct conv_case *c, struct conv_data *d, uint64_t *r)
     d->y = room_new(image * 4);
     d->q = room_new((int64_t)(d->ow + 1) * d->oh * (padded + 16));
     for (int i = 0; i < padded; i++) {
-        room_floats(&d->scale)[i] = real(r) * size * 0.1f * (c->direct ? 40 : 1);
-        room_floats(&d->bias)[i] = real(r) * (c->direct ? 40 : 1);
+        room_floats(&d->scale)[i] = real(r) * size * 0.1f;
+        room_floats(&d->bias)[i] = real(r);
     }
     for (int64_t i = 0; i < image; i++)
         room_floats(&d->add)[i] = real(r);
@@ -289,7 +289,7 @@ is_exact(const struct conv_case *c, const struct conv_data *d, int o, int i, int
     const int64_t at = o / c->lanes * a->y_block + i * a->y_row + j * a->y_pixel + o % c->lanes;
     float v = fmaf((float)sum_of(c, d, o, i, j), a->scale[o] * a->unit, a->bias[o]);
     if (c->add)
-        v = c->direct ? fmaf(a->add[at], a->q_scale, v) : v + a->add[at];
+        v = v + a->add[at];
     if (!c->direct && c->post == QK_POST_CLAMP)
         v = fminf(fmaxf(v, a->post.a), a->post.b);
     if (!c->direct && c->post == QK_POST_HARD_SWISH)
@@ -299,7 +299,7 @@ is_exact(const struct conv_case *c, const struct conv_data *d, int o, int i, int
     if (c->y && room_floats(&d->y)[at] != v)
         return false;
     return !c->q || room_bytes(&d->q)[i * a->q_row + j * a->q_pixel + o] ==
-                        byte_of(c->direct ? v : v * a->q_scale, a->low, a->high, c->away);
+                        byte_of(v * a->q_scale, a->low, a->high, c->away);
 }
 
 static bool

@@ -190,7 +190,8 @@ dw_finish_direct(const struct qk_i8_args *a, const struct dw *d, const __m512i *
 {
     vi q[4];
     UNROLL for (int i = 0; i < n; i++) q[i] =
-        whole(V_FMA(_mm512_cvtepi32_ps(sum[i]), d->scale[i], d->bias[i]), a->away);
+        whole(V_FMA(_mm512_cvtepi32_ps(sum[i]), d->scale[i], d->bias[i]) * splat(a->q_scale),
+              a->away);
     dw_store(a->q + row * a->q_row + col * a->q_pixel + c, a, q, n);
 }
 
@@ -209,8 +210,7 @@ dw_finish(const struct qk_i8_args *a, const struct dw *d, const __m512i *sum, in
             _mm512_load_si512(at + (c / QK_I8_BLOCK + i) * a->add_block);
         if (n == 4)
             swap_lanes(add);
-        const vf factor = splat(a->direct ? a->q_scale : 1);
-        UNROLL for (int i = 0; i < n; i++) v[i] = V_FMA((vf)add[i], factor, v[i]);
+        UNROLL for (int i = 0; i < n; i++) v[i] += (vf)add[i];
     }
     if (!a->direct) {
         UNROLL for (int i = 0; i < n; i++) v[i] = post_fast(&a->post, v[i]);
@@ -227,7 +227,7 @@ dw_finish(const struct qk_i8_args *a, const struct dw *d, const __m512i *sum, in
     }
     if (!a->q)
         return;
-    const vf factor = splat(a->direct ? 1 : a->q_scale);
+    const vf factor = splat(a->q_scale);
     vi q[4];
     UNROLL for (int i = 0; i < n; i++) q[i] = whole(v[i] * factor, a->away);
     dw_store(a->q + row * a->q_row + col * a->q_pixel + c, a, q, n);

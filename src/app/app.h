@@ -223,7 +223,7 @@ struct qs_calibrate_options {
     int64_t max_pixels;     /* of a picture; 0: the default */
     struct qs_calib_options calib;
     const bool *want; /* [n_var] variables to observe; NULL: qs_app_calibrate_want */
-    int algo;         /* enum qs_algo whose thresholds qs_app_calibrate_run stores as the taken ones */
+    int algo; /* enum qs_algo whose thresholds qs_app_calibrate_run stores as the taken ones */
 };
 struct qs_calibrated {
     int n;
@@ -271,6 +271,7 @@ struct qs_sensitivity_options {
     int algo;        /* enum qs_algo, of thresholds of activations */
     int64_t top;     /* layers to evaluate, worst by local error first; 0: all */
     bool others;     /* also with all but the layer quantized */
+    int precision;   /* enum qs_precision, of layers that are tried: INT8 for mode both, 8 bits */
     int64_t memory;  /* most bytes to use; 0: a quarter of the machine's */
     bool exact;      /* never the fast engine */
     int64_t resume;  /* run to go on with; 0: a new one */

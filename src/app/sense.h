@@ -28,7 +28,7 @@ struct sense_choices {
     char *op_types; /* comma-separated */
     char *mode;     /* "weights,both" */
     char *bits;     /* "8,4" */
-    int weight_type, algo;
+    int weight_type, algo, precision;
     int samples, top; /* 0: all */
     bool others;
 };
@@ -42,8 +42,9 @@ struct sense_layer {
     const struct qs_layer *layer;
     struct qs_buf **rounded; /* [n_bits] values of the weight, float32; NULL when not needed */
     double *weight_db;       /* [n_bits] */
-    int first_node;          /* in scan->node */
-    bool chosen;             /* to be evaluated, not only ranked */
+    struct qs_quant_weight *integers; /* [n_bits] the weight in integers; NULL: not needed */
+    int first_node;                   /* in scan->node */
+    bool chosen;                      /* to be evaluated, not only ranked */
 };
 
 struct sense_node {

@@ -29,6 +29,7 @@ static const struct qs_opt rows[] = {
     {"algo", 0, QS_OPT_CHOICE, AT(algo), 0, 0, qs_algo_names, "avg", NULL, NULL},
     {"top", 0, QS_OPT_INT, AT(top), 0, 1 << 30, NULL, "0", NULL, NULL},
     {"others", 0, QS_OPT_FLAG, AT(others), 0, 0, NULL, "no", NULL, NULL},
+    {"precision", 0, QS_OPT_CHOICE, AT(precision), 0, 0, qs_precision_names, "fp32", NULL, NULL},
 };
 #undef AT
 enum { N = QS_LEN(rows) };
@@ -82,6 +83,7 @@ qs_sense_choices_from(const struct qs_sensitivity_options *opt, struct sense_cho
     out->algo = opt->algo;
     out->top = (int)opt->top;
     out->others = opt->others;
+    out->precision = opt->precision;
 }
 
 void
@@ -148,8 +150,13 @@ enum qs_err
 qs_sense_choices_agree(struct qs_ctx *cx, const struct qs_sensitivity_options *opt,
                        const struct sense_choices *stored)
 {
-    const bool given[N] = {opt->data != NULL,     opt->samples > 0, opt->metric != NULL,
-                           opt->op_types != NULL, opt->modes != 0,  opt->n_bits > 0};
+    const bool given[N] = {opt->data != NULL,
+                           opt->samples > 0,
+                           opt->metric != NULL,
+                           opt->op_types != NULL,
+                           opt->modes != 0,
+                           opt->n_bits > 0,
+                           [N - 1] = opt->precision != QS_PRECISION_FP32};
     struct sense_choices asked;
     enum qs_err err = QS_OK;
     qs_sense_choices_from(opt, &asked);
@@ -209,12 +216,32 @@ check_modes(struct qs_ctx *cx, const char *list)
                          list);
 }
 
+/* Integers are multiplied with integers of at most 8 bits, and by the fast engine. */
+static enum qs_err
+check_precision(struct qs_ctx *cx, const struct scan *s)
+{
+    if (s->choices.precision == QS_PRECISION_FP32)
+        return QS_OK;
+    if (s->exact)
+        return qs_fail(cx, QS_ERR_USAGE, _("only the fast engine computes in integers"));
+    if (strcmp(s->choices.mode, modes[QS_SENSE_BOTH]) != 0)
+        return qs_fail(cx, QS_ERR_USAGE, _("in integers the mode is both, not '%s'"),
+                       s->choices.mode);
+    for (int i = 0; i < s->n_bits; i++)
+        if (s->bits[i] > 8)
+            return qs_fail(cx, QS_ERR_USAGE, _("in integers there are at most 8 bits, not %d"),
+                           s->bits[i]);
+    return QS_OK;
+}
+
 enum qs_err
 qs_sense_variants(struct qs_ctx *cx, struct scan *s)
 {
     enum qs_err err = check_modes(cx, s->choices.mode);
     if (!err)
         err = parse_bits(cx, s);
+    if (!err)
+        err = check_precision(cx, s);
     if (err)
         return err;
     s->variant = qs_xcalloc((size_t)s->n_bits * QS_LEN(modes), sizeof(*s->variant));

@@ -95,6 +95,7 @@ make_variants(struct fast *f)
             if (from->mode != QS_SENSE_WEIGHTS)
                 v[k].threshold = node->threshold[from->b];
             v[k].bits = from->bits;
+            v[k].integers = l->integers ? &l->integers[from->b] : NULL;
         }
         f->layer[i] = (struct qs_probe_layer){.node = node->node,
                                               .var = l->layer->var,

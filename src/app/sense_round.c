@@ -18,6 +18,18 @@ axis_of(const struct scan *s, const struct sense_layer *l)
     return s->choices.weight_type == QS_ABS_MAX ? -1 : l->layer->axis;
 }
 
+static void
+keep_integers(struct sense_layer *l, int axis, int bits, const struct qs_quantized *q,
+              struct qs_quant_weight *out)
+{
+    *out = (struct qs_quant_weight){
+        .var = l->layer->var, .bits = bits, .axis = axis, .n_scales = q->n_scales};
+    out->threshold = qs_xcalloc((size_t)q->n_scales, sizeof(*out->threshold));
+    for (int i = 0; i < q->n_scales; i++)
+        out->threshold[i] = q->exact[i] * (double)((1 << (bits - 1)) - 1);
+    out->q = qs_buf_ref(q->q);
+}
+
 static enum qs_err
 round_one(struct qs_ctx *cx, const struct scan *s, struct sense_layer *l, int b)
 {
@@ -27,6 +39,8 @@ round_one(struct qs_ctx *cx, const struct scan *s, struct sense_layer *l, int b)
     enum qs_err err = qs_quantize(cx, t, axis, s->bits[b], 0, &q);
     if (!err)
         err = qs_dequantize(cx, t, axis, &q, &l->rounded[b]);
+    if (!err && l->integers)
+        keep_integers(l, axis, s->bits[b], &q, &l->integers[b]);
     l->weight_db[b] = q.sqnr_db;
     qs_quantized_release(&q);
     return err;
@@ -49,6 +63,8 @@ qs_sense_round_weights(struct qs_ctx *cx, struct scan *s)
     for (int i = 0; i < s->n_layer; i++) {
         s->layer[i].rounded = qs_xcalloc((size_t)s->n_bits, sizeof(*s->layer[i].rounded));
         s->layer[i].weight_db = qs_xcalloc((size_t)s->n_bits, sizeof(*s->layer[i].weight_db));
+        if (s->choices.precision == QS_PRECISION_INT8)
+            s->layer[i].integers = qs_xcalloc((size_t)s->n_bits, sizeof(*s->layer[i].integers));
     }
     return qs_parallel_for(cx, s->n_layer, round_layer, s);
 }

@@ -156,7 +156,8 @@ run_phase(struct qs_ctx *cx, struct scan *s)
 {
     const bool first = s->at.phase != SENSE_EVALUATE && s->at.sample == 0 && !s->exact;
     enum qs_err err = s->exact ? QS_OK : qs_sense_fast(cx, s);
-    if (first && err == QS_ERR_UNSUPPORTED && s->at.sample == 0) {
+    const bool floats = s->choices.precision == QS_PRECISION_FP32;
+    if (first && floats && err == QS_ERR_UNSUPPORTED && s->at.sample == 0) {
         qs_note(cx, _("whole models are run for each layer, which is slow: %s"), qs_message(cx));
         qs_clear(cx);
         s->exact = true;
@@ -214,6 +215,11 @@ release(struct scan *s)
     for (int i = 0; i < s->n_layer; i++) {
         for (int b = 0; b < s->n_bits && s->layer[i].rounded; b++)
             qs_buf_unref(s->layer[i].rounded[b]);
+        for (int b = 0; b < s->n_bits && s->layer[i].integers; b++) {
+            qs_buf_unref(s->layer[i].integers[b].q);
+            free(s->layer[i].integers[b].threshold);
+        }
+        free(s->layer[i].integers);
         free(s->layer[i].rounded);
         free(s->layer[i].weight_db);
     }
@@ -275,6 +281,8 @@ qs_sense_trial_open(struct qs_ctx *cx, const struct qs_opened *o, const struct s
     free(t->scan.choices.mode);
     t->scan.choices.mode = qs_xstrdup(mode);
     t->scan.choices.others = false;
+    if (strcmp(mode, qs_sense_mode_name(QS_SENSE_BOTH)) != 0)
+        t->scan.choices.precision = QS_PRECISION_FP32;
     const enum qs_err err = prepare(cx, &t->scan);
     if (err) {
         qs_sense_trial_close(t);

@@ -13,7 +13,7 @@ enum { BITS_MOST = 15 };
 
 struct options {
     char *data, *metric, *mode, *bits, *op_types, *top, *params;
-    int samples, weight_type, algo, resume, max_pixels;
+    int samples, weight_type, algo, precision, resume, max_pixels;
     int64_t memory;
     bool others, exact, no_store, csv;
 };
@@ -43,6 +43,8 @@ static const struct qs_opt opts[] = {
      N_("evaluate only the K layers with the largest error of their own; all: every one")},
     {"others", 0, QS_OPT_FLAG, AT(others), 0, 0, NULL, NULL, NULL,
      N_("also evaluate with all layers but the one quantized")},
+    {"precision", 0, QS_OPT_CHOICE, AT(precision), 0, 0, qs_precision_names, "fp32", "PRECISION",
+     N_("arithmetic of the layers that are quantized")},
     {"memory", 0, QS_OPT_SIZE, AT(memory), 0, 0, NULL, "0", "SIZE",
      N_("most memory to use, such as 500M; 0: a quarter of the machine's")},
     {"exact", 0, QS_OPT_FLAG, AT(exact), 0, 0, NULL, NULL, NULL,
@@ -178,6 +180,7 @@ run(struct qs_ctx *cx, const struct qs_common *common, const void *options, char
                                          .weight_type = opt->weight_type,
                                          .algo = opt->algo,
                                          .others = opt->others,
+                                         .precision = opt->precision,
                                          .memory = opt->memory,
                                          .exact = opt->exact,
                                          .resume = opt->resume,

@@ -108,8 +108,8 @@ qs_run_FORWARD(struct qs_fast *f, struct step *s)
 /* ---- running ---- */
 
 /* Values whose memory others use in between get their halo again. */
-static void
-clear_halo(struct qs_fast *f, int id)
+void
+qs_fast_clear_halo(struct qs_fast *f, int id)
 {
     const struct value *v = id >= 0 ? &f->value[id] : NULL;
     /* parts of one pixel have one border */
@@ -176,8 +176,8 @@ qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to, const stru
     f->refused = -1;
     for (int i = from; i < to && !err; i++) {
         struct step *s = &f->step[i];
-        clear_halo(f, s->y);
-        clear_halo(f, s->q);
+        qs_fast_clear_halo(f, s->y);
+        qs_fast_clear_halo(f, s->q);
         run_step[s->kind](f, s);
         s->seconds = qs_seconds_now() - before;
         err = f->err ? f->err : qs_check_cancel(cx);
@@ -473,6 +473,7 @@ qs_fast_plan(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     f->k = qk_conv();
     f->lanes = f->k->lanes;
     f->keep = opt ? opt->keep : NULL;
+    f->whole_blocks = opt && (opt->whole_blocks || opt->notes);
     f->packs = opt && opt->packs ? qs_packs_ref(opt->packs) : qs_packs_new();
     f->own_room = !opt || !opt->room;
     f->room = f->own_room ? qs_room_new(f->probe ? 1 : cx->threads) : opt->room;
@@ -534,6 +535,7 @@ qs_fast_share(struct qs_ctx *cx, const struct qs_fast *f, struct qs_fast **out)
     qs_arena_init(&s->arena);
     s->m = f->m;
     s->k = f->k;
+    s->ki = f->ki;
     s->lanes = f->lanes;
     s->own_room = true;
     s->room = qs_room_new(1);

@@ -39,8 +39,10 @@ struct qs_fast_options {
                          is, and layers whose weights and inputs have at most 8 bits compute in
                          integers. NULL: all in floats. Its weights must live as long as the engine.
                          */
-    int32_t *refused; /* set when a plan cannot be made: the node of block 0 that is why
-                         (QS_ERR_UNSUPPORTED); -1: no one node. NULL */
+    bool whole_blocks; /* values have room for blocks of 16 channels, as steps on integers write
+                          and read; so it is under notes */
+    int32_t *refused;  /* set when a plan cannot be made: the node of block 0 that is why
+                          (QS_ERR_UNSUPPORTED); -1: no one node. NULL */
 };
 
 /* Plans for inputs with the types and dims of in[n] (in the order of qs_model_inputs; data are

@@ -118,21 +118,19 @@ pack_dense(const struct qs_fast *f, const struct step *s, int8_t *out, int32_t *
     free(at);
 }
 
-/* What a sum is multiplied with, and what is added then: scale[oc], bias[oc]. With a direct output
- * both are in units of that. */
+/* What a sum is multiplied with, and what is added then: scale[oc], bias[oc]. */
 static void
 set_scales(struct qs_fast *f, struct step *s)
 {
     const struct qs_quant_weight *w = s->integers;
     const double most = (double)((1 << (w->bits - 1)) - 1);
     const double unit = f->value[s->x].rounding->unit;
-    const double out = s->i8.direct ? (double)f->value[s->q].rounding->quant.scale : 1;
     double *scale = qs_arena_alloc(&f->arena, (size_t)s->oc * sizeof(*scale));
     double *shift = qs_arena_alloc(&f->arena, (size_t)s->oc * sizeof(*shift));
     for (int64_t c = 0; c < s->oc; c++) {
         const double t = (double)(float)w->threshold[w->n_scales == 1 ? 0 : c];
-        scale[c] = unit * (t / most) * s->scale[c] * out;
-        shift[c] = s->shift[c] * out;
+        scale[c] = unit * (t / most) * s->scale[c];
+        shift[c] = s->shift[c];
     }
     s->scale = scale;
     s->shift = shift;

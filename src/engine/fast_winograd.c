@@ -33,6 +33,20 @@ padded(const struct qs_fast *f, int64_t channels)
     return (channels + f->lanes - 1) / f->lanes * f->lanes;
 }
 
+/* Values may have a block more, where steps on integers write and read 16 channels. */
+static int
+blocks_out(const struct qs_fast *f, const struct step *s)
+{
+    return (int)(padded(f, s->oc) / f->lanes);
+}
+
+static int
+blocks_in(const struct qs_fast *f, const struct step *s)
+{
+    const struct value *x = &f->value[s->x];
+    return x->lanes ? x->blocks : (int)(padded(f, s->ic) / f->lanes);
+}
+
 /* From the weights at a point to those at the next. */
 static int64_t
 point_floats(const struct qs_fast *f, const struct step *s)
@@ -51,7 +65,7 @@ weight_floats(const struct qs_fast *f, const struct step *s)
 static int64_t
 square_floats(const struct qs_fast *f, const struct step *s)
 {
-    const int64_t blocks = f->value[s->x].blocks + f->value[s->y].blocks;
+    const int64_t blocks = blocks_in(f, s) + blocks_out(f, s);
     return points_of(s) * blocks * f->lanes;
 }
 
@@ -84,8 +98,8 @@ split(const struct qs_fast *f, struct step *s, int64_t room_bytes)
 static bool
 is_candidate(const struct qs_fast *f, const struct step *s)
 {
-    return s->kind == STEP_CONV && f->value[s->x].layout == BLOCKED && s->kh == 3 && s->kw == 3 &&
-           s->stride[0] * s->stride[1] * s->dilation[0] * s->dilation[1] == 1 &&
+    return s->kind == STEP_CONV && !s->exact && f->value[s->x].layout == BLOCKED && s->kh == 3 &&
+           s->kw == 3 && s->stride[0] * s->stride[1] * s->dilation[0] * s->dilation[1] == 1 &&
            s->ic >= CHANNELS_LEAST && s->oc >= CHANNELS_LEAST && f->value[s->y].d[0] > 0;
 }
 
@@ -137,7 +151,7 @@ qs_winograd_prepare(const struct qs_fast *f, struct step *s)
     s->args = (struct qk_conv_args){.ic = (int)s->ic,
                                     .block = f->lanes,
                                     .block_lanes = f->value[s->x].lanes,
-                                    .oc_blocks = f->value[s->y].blocks};
+                                    .oc_blocks = blocks_out(f, s)};
 }
 
 struct job {
@@ -171,7 +185,7 @@ product(const struct qs_fast *f, const struct step *s, int n)
                                  .y_block = (int64_t)n * f->lanes,
                                  .y_pixel = f->lanes,
                                  .wrap = n,
-                                 .oc_blocks = f->value[s->y].blocks,
+                                 .oc_blocks = blocks_out(f, s),
                                  .post = {QK_POST_CLAMP, -INFINITY, INFINITY, 0}};
 }
 
@@ -185,8 +199,8 @@ transforms(const struct qs_fast *f, const struct step *s, int image, int member)
                                       s->pad[2] * x->pixel,
                                  .x_block = x->block,
                                  .x_row = x->row,
-                                 .ic_blocks = x->blocks,
-                                 .oc_blocks = y->blocks,
+                                 .ic_blocks = blocks_in(f, s),
+                                 .oc_blocks = blocks_out(f, s),
                                  .bias = s->bias,
                                  .y = y->data + image * y->image,
                                  .y_block = y->block,
@@ -240,6 +254,6 @@ qs_winograd_run(struct qs_fast *f, struct step *s)
     struct job j = {f, s};
     float *zero = weights(f, s) + points_of(s) * point_floats(f, s);
     memset(zero, 0, (size_t)padded(f, s->oc) * sizeof(*zero));
-    qs_team_run(f->team, (f->value[s->y].blocks + 1) / 2, run_filters, &j);
+    qs_team_run(f->team, (blocks_out(f, s) + 1) / 2, run_filters, &j);
     qs_team_run(f->team, (int64_t)s->chunks * s->n_images, run_part, &j);
 }

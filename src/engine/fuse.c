@@ -53,8 +53,8 @@ merge(struct qs_fast *f, struct step *into, struct step *s)
 static bool
 sums(const struct step *p)
 {
-    return p->kind == STEP_CONV || p->kind == STEP_DEPTHWISE || p->kind == STEP_DENSE ||
-           p->kind == STEP_TRANSPOSED || is_integer(p);
+    return !p->exact && (p->kind == STEP_CONV || p->kind == STEP_DEPTHWISE ||
+                         p->kind == STEP_DENSE || p->kind == STEP_TRANSPOSED || is_integer(p));
 }
 
 static bool
@@ -128,7 +128,7 @@ fuse_addition(struct qs_fast *f, struct step *s)
     const bool more_later = f->value[s->more].made > f->value[s->x].made;
     const int late = more_later ? s->more : s->x, early = more_later ? s->x : s->more;
     struct step *p = qs_fuse_maker(f, late);
-    if (!p || p->has_post || p->more >= 0 ||
+    if (!p || p->has_post || p->more >= 0 || p->exact ||
         !(p->kind == STEP_CONV || p->kind == STEP_DEPTHWISE || p->kind == STEP_ICONV ||
           p->kind == STEP_IDEPTHWISE || (p->kind == STEP_RESIZE && !p->bilinear)))
         return;

@@ -149,7 +149,7 @@ convert_input(void *arg, int *value)
 static int
 blocks_of(const struct qs_fast *f, const struct value *v)
 {
-    const int64_t block = f->notes && f->lanes < QK_I8_BLOCK ? QK_I8_BLOCK : f->lanes;
+    const int64_t block = f->whole_blocks && f->lanes < QK_I8_BLOCK ? QK_I8_BLOCK : f->lanes;
     return (int)((v->d[1] + block - 1) / block * block / f->lanes);
 }
 
@@ -300,8 +300,8 @@ set_byte_strides(struct value *v)
     v->floats = (v->image * (image ? v->d[0] : 1) + 3) / 4;
 }
 
-static void
-set_strides(struct qs_fast *f, struct value *v)
+void
+qs_layout_strides(struct qs_fast *f, struct value *v)
 {
     if (v->layout == BYTES) {
         set_byte_strides(v);
@@ -359,7 +359,7 @@ qs_layout(struct qs_fast *f)
     share_halos(f);
     for (int i = 0; i < f->n_value; i++)
         if (f->value[i].known)
-            set_strides(f, &f->value[i]);
+            qs_layout_strides(f, &f->value[i]);
     for (int i = 0; i < f->n_value; i++)
         if (f->value[i].part_of >= 0)
             join_strides(&f->value[i], &f->value[f->value[i].part_of]);

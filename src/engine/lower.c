@@ -17,6 +17,7 @@ qs_lower_value(struct qs_fast *f)
                         .output = -1,
                         .alias = -1,
                         .part_of = -1,
+                        .scales = -1,
                         .first = -1,
                         .last = -1};
     for (int i = 0; i < N_LAYOUTS; i++)
@@ -272,6 +273,9 @@ lower_node(struct qs_ctx *cx, struct qs_fast *f, const struct qs_node *node, int
         if (!err)
             err = qs_lower_constant(cx, f, number);
     }
+    if (!err)
+        err = qs_lower_settle(cx, f, number);
+    qs_lower_exact(f, number);
     qs_round_choose(f, node, number);
     qs_round_done(f, number);
     return err;

@@ -59,6 +59,10 @@ struct value {
     const struct qs_tensor *param; /* constant; dims above may differ (reshaped) */
     float *param_data;             /* aligned copy, made when a step reads it */
     const struct qs_pack *pack;    /* that holds the copy; NULL: the value does */
+    int scales;                    /* constant: value of its scales along `axis`, when it is still */
+    int axis;                      /* to be multiplied with scale / range; -1: it is what it is */
+    double range;
+    bool integers; /* constant: of at most 8 bits, as floats */
     int made;                      /* step that makes it; -1: input or constant */
     int n_users;                   /* inputs of steps */
     int input, output;             /* port number of the model; -1 */
@@ -107,6 +111,7 @@ struct step {
     int w;                 /* constant; -1 */
     bool w_transposed;     /* DENSE: rows are outputs */
     double *scale, *shift; /* [oc] applied to the sum */
+    bool exact;            /* it sums integers: nothing is folded into its weights */
     int64_t ic, oc;
     int kh, kw, stride[2], dilation[2], pad[4]; /* top, bottom, left, right */
     const struct qs_pack *pack;                 /* that holds the weights */
@@ -183,6 +188,7 @@ struct qs_fast {
     int n_step, cap_step;
     int *now;         /* [n_var] value that a variable holds; lowering */
     const bool *keep; /* [n_var] or NULL; lowering */
+    bool whole_blocks;
     struct kept *kept;
     int n_kept, cap_kept;
     int next_kept; /* of a run: the next to be shown */
@@ -223,6 +229,14 @@ void qs_round_inputs(struct qs_fast *f, const struct qs_node *node, int32_t numb
 void qs_round_done(struct qs_fast *f, int32_t number);
 /* The step that was added last for that node computes in integers if it can. */
 void qs_round_choose(struct qs_fast *f, const struct qs_node *node, int32_t number);
+void qs_round_set(struct rounding *r, float threshold, int bits, bool half_away);
+/* The kind that computes the same in integers; the kind itself when there is none. */
+enum kind qs_round_integer_kind(enum kind kind);
+/* Whether the weight of a step is w and can be summed in integers. */
+bool qs_round_weight_fits(const struct qs_fast *f, const struct step *s,
+                          const struct qs_quant_weight *w);
+/* Whether n scales of a weight along an axis are one for all or one for each output of the step. */
+bool qs_round_scales_fit(const struct step *s, int64_t n, int axis);
 /* Rows of a value, of all images; at least as many as there are rows of `inner` elements. */
 static inline int64_t
 qs_round_rows(const struct value *v)
@@ -254,6 +268,7 @@ void qs_round_parts(struct qs_fast *f, struct step *concat);
 void qs_round_signs(struct qs_fast *f); /* sets `positive`; steps have their order */
 /* layout.c */
 void qs_layout(struct qs_fast *f);
+void qs_layout_strides(struct qs_fast *f, struct value *v); /* and floats, of layout and halo */
 /* place.c */
 enum qs_err qs_place_values(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK; /* its places */
 /* Lets sums take the places of addends. Bytes of memory that values then take at each step,
@@ -307,6 +322,8 @@ enum qs_err qs_fast_begin(struct qs_ctx *cx, struct qs_fast *f, const struct qs_
 enum qs_err qs_fast_steps(struct qs_ctx *cx, struct qs_fast *f, int from, int to,
                           const struct qs_watch *watch) QS_MUST_CHECK;
 void qs_fast_end(struct qs_fast *f);
+/* Before a step makes the value (-1: none). */
+void qs_fast_clear_halo(struct qs_fast *f, int id);
 enum qs_err qs_floats_new(struct qs_ctx *cx, int64_t n, float **out) QS_MUST_CHECK;
 /* The aligned copy of a constant. */
 enum qs_err qs_fast_load_param(struct qs_ctx *cx, struct qs_fast *f, struct value *v) QS_MUST_CHECK;

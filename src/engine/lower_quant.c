@@ -100,6 +100,85 @@ qs_lower_dequantize(struct qs_fast *f, const struct qs_node *node, int32_t numbe
 
 /* ---- products of integers ---- */
 
+/* The step that made a value, if it is one to the grid or back from it; NULL. */
+static const struct step *
+grid_of(const struct qs_fast *f, int value)
+{
+    const int made = f->value[value].made;
+    const struct step *s = made >= 0 ? &f->step[made] : NULL;
+    return s && s->kind == STEP_GRID && s->y == value && s->grid.most <= 127 ? s : NULL;
+}
+
+/* The integers that x stands for: *unit times these. -1: it does not. */
+static int
+integers_of(const struct qs_fast *f, int x, double *unit)
+{
+    const struct step *s = grid_of(f, x);
+    *unit = 1;
+    if (s && s->grid.stays_q)
+        return x;
+    const struct step *before = s && s->grid.is_q ? grid_of(f, s->x) : NULL;
+    if (!before || !before->grid.stays_q)
+        return -1;
+    *unit = (double)s->grid.threshold / (double)s->grid.most;
+    return s->x;
+}
+
+static bool
+is_sum(const struct qs_fast *f, const struct step *s)
+{
+    return s->kind == STEP_CONV || s->kind == STEP_DEPTHWISE || s->kind == STEP_TRANSPOSED ||
+           (s->kind == STEP_DENSE && f->value[s->y].n != 4);
+}
+
+/* Its sum is a value of its own, which a step of its own makes real. */
+static void
+scale_after(struct qs_fast *f, double unit)
+{
+    const int at = f->n_step - 1, sum = qs_lower_value(f);
+    struct step *s = &f->step[at];
+    const int y = s->y;
+    const struct value none = f->value[sum];
+    struct value *v = &f->value[sum];
+    *v = f->value[y];
+    v->made = at;
+    v->output = none.output;
+    s->y = sum;
+    struct step *after = qs_lower_step(f, STEP_AFFINE);
+    s = &f->step[at];
+    after->node = s->node;
+    after->number = s->number;
+    after->x = sum;
+    after->y = y;
+    after->oc = s->oc;
+    after->scale = s->scale;
+    after->shift = s->shift;
+    s->scale = qs_lower_doubles(f, s->oc, 1);
+    s->shift = qs_lower_doubles(f, s->oc, 0);
+    for (int64_t i = 0; i < s->oc; i++)
+        after->scale[i] *= unit;
+    f->value[y].made = at + 1;
+}
+
+void
+qs_lower_exact(struct qs_fast *f, int32_t number)
+{
+    struct step *s = f->n_step > 0 ? &f->step[f->n_step - 1] : NULL;
+    double unit;
+    if (!s || s->number != number || f->notes || f->probe || s->x < 0 || s->w < 0 || !is_sum(f, s))
+        return;
+    const int q = integers_of(f, s->x, &unit);
+    if (q < 0)
+        return;
+    const bool scaled = q == s->x; /* by an operator that follows */
+    if (!scaled && !f->value[s->w].integers)
+        return;
+    s->exact = true;
+    s->x = q;
+    if (!scaled)
+        scale_after(f, unit);
+}
+
 /* R of a list of bits. */
 static double
 range_of(const int64_t *bits, int n, int i)
@@ -108,21 +187,23 @@ range_of(const int64_t *bits, int n, int i)
     return b >= 2 && b <= 16 ? (double)((1 << (b - 1)) - 1) : 0;
 }
 
-/* What all channels are multiplied with; 0: it does not follow from constants. */
-static double
-common_factor(struct qs_fast *f, const struct qs_node *node)
+/* Channels are multiplied with unit * (scale / range); false: unit is not a constant. */
+static bool
+read_unit(struct qs_fast *f, const struct qs_node *node, double *unit, double *range)
 {
     int64_t bits[2] = {8, 8};
     const int n = qs_attr_ints(node, "quant_bits", bits, 2);
     const struct qs_slot *scales = qs_node_in(node, "Scales");
-    if (!scales)
-        return 1 / qs_attr_float(node, "max_range", 127);
-    const double first = range_of(bits, n, 0), second = range_of(bits, n, 1);
-    if (scales->n < 2)
-        return first > 0 ? 1 / first : 0;
+    *range = scales ? range_of(bits, n, 0) : qs_attr_float(node, "max_range", 127);
+    *unit = 1;
+    if (!scales || scales->n < 2)
+        return *range > 0;
+    const double second = range_of(bits, n, 1);
     const int id = qs_lower_value_of(f, scales->var[1]);
-    const bool known = first > 0 && second > 0 && is_param(f, id) && f->value[id].count == 1;
-    return known ? qs_lower_param(&f->value[id], 0) / (first * second) : 0;
+    if (!is_param(f, id) || f->value[id].count != 1 || !(second > 0))
+        return false;
+    *unit = qs_lower_param(&f->value[id], 0) / second;
+    return *range > 0;
 }
 
 /* The axis of the channels. */
@@ -144,11 +225,12 @@ qs_lower_dequantize_channels(struct qs_fast *f, const struct qs_node *node, int3
     const int w = qs_lower_input(f, node, qs_node_in(node, "Scales") ? "Scales" : "Scale");
     if (!is_activation(f, x) || !is_param(f, w) || f->value[x].count > LOWER_COUNT_MOST)
         return false;
-    const double factor = common_factor(f, node);
+    double unit, range;
+    const bool known = read_unit(f, node, &unit, &range);
     const struct value *v = &f->value[x];
     const bool channels = f->value[w].count > 1;
     const int64_t axis = channel_axis(node);
-    if (!(factor > 0) || (channels && axis != (v->n == 4 ? 1 : v->n - 1)))
+    if (!known || (channels && axis != (v->n == 4 ? 1 : v->n - 1)))
         return false;
     struct step *s = qs_lower_affine(f, node, x, "Out");
     if (s->y < 0 || !is_real(f, s->y) || f->value[s->y].count != f->value[x].count ||
@@ -157,7 +239,7 @@ qs_lower_dequantize_channels(struct qs_fast *f, const struct qs_node *node, int3
         return false;
     }
     for (int64_t i = 0; i < s->oc; i++)
-        s->scale[i] = qs_lower_param(&f->value[w], channels ? i : 0) * factor;
+        s->scale[i] = unit * (qs_lower_param(&f->value[w], channels ? i : 0) / range);
     qs_lower_finish(f, s, node, number);
     return true;
 }

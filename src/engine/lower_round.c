@@ -10,6 +10,21 @@
 
 enum { BYTE_BITS = 8 };
 
+void
+qs_round_set(struct rounding *r, float threshold, int bits, bool half_away)
+{
+    *r = (struct rounding){.act = -1, .bits = bits, .grid = qk_round_of(threshold, bits)};
+    r->grid.away = half_away;
+    r->unit = (double)threshold / (double)r->grid.most;
+    if (bits > BYTE_BITS)
+        return;
+    const int most = (1 << (bits - 1)) - 1;
+    r->quant = (struct qk_i8_quant){r->grid.by, (int8_t)(half_away ? -most : -most - 1),
+                                    (int8_t)most, half_away};
+    for (int i = 0; i < 256; i++)
+        r->value[i] = (float)(i - QK_I8_ZERO) * threshold / r->grid.most;
+}
+
 static const struct rounding *
 rounding_of(struct qs_fast *f, int act)
 {
@@ -17,19 +32,8 @@ rounding_of(struct qs_fast *f, int act)
         return f->rounding[act];
     const struct qs_quant_act *a = &f->notes->act[act];
     struct rounding *r = qs_arena_calloc(&f->arena, 1, sizeof(*r));
-    const float threshold = (float)a->threshold;
+    qs_round_set(r, (float)a->threshold, a->bits, a->half_away);
     r->act = act;
-    r->bits = a->bits;
-    r->grid = qk_round_of(threshold, a->bits);
-    r->grid.away = a->half_away;
-    r->unit = (double)threshold / (double)r->grid.most;
-    if (a->bits <= BYTE_BITS) {
-        const int most = (1 << (a->bits - 1)) - 1;
-        r->quant = (struct qk_i8_quant){r->grid.by, (int8_t)(a->half_away ? -most : -most - 1),
-                                        (int8_t)most, a->half_away};
-        for (int i = 0; i < 256; i++)
-            r->value[i] = (float)(i - QK_I8_ZERO) * threshold / r->grid.most;
-    }
     return f->rounding[act] = r;
 }
 
@@ -110,14 +114,13 @@ qs_round_done(struct qs_fast *f, int32_t number)
 
 /* ---- in integers ---- */
 
-/* Whether the scales of the weight are one for all or one for each output of the step. */
-static bool
-scales_fit(const struct step *s, const struct qs_quant_weight *w)
+bool
+qs_round_scales_fit(const struct step *s, int64_t n, int axis)
 {
-    const int axis = s->kind == STEP_TRANSPOSED                  ? 1
-                     : s->kind == STEP_DENSE && !s->w_transposed ? 1
-                                                                 : 0;
-    return w->n_scales == 1 || (w->axis == axis && w->n_scales == s->oc);
+    const int outputs = s->kind == STEP_TRANSPOSED                  ? 1
+                        : s->kind == STEP_DENSE && !s->w_transposed ? 1
+                                                                    : 0;
+    return n == 1 || (axis == outputs && n == s->oc);
 }
 
 /* Rows of a product that lie in the value as they are. */
@@ -132,8 +135,8 @@ rows_fit(struct value *x, const struct step *s)
     return true;
 }
 
-static enum kind
-integer_kind(enum kind kind)
+enum kind
+qs_round_integer_kind(enum kind kind)
 {
     switch (kind) {
     case STEP_CONV:
@@ -184,11 +187,12 @@ round_dynamic(struct qs_fast *f, const struct qs_node *node, int32_t number)
     f->value[s.y].made = f->n_step - 1;
 }
 
-static bool
-weight_fits(const struct qs_fast *f, const struct step *s, const struct qs_quant_weight *w)
+bool
+qs_round_weight_fits(const struct qs_fast *f, const struct step *s, const struct qs_quant_weight *w)
 {
     const int64_t sums = s->kind == STEP_DEPTHWISE ? 1 : s->ic;
-    return w->bits <= BYTE_BITS && w->var == f->value[s->w].var && scales_fit(s, w) &&
+    return w->bits <= BYTE_BITS && w->var == f->value[s->w].var &&
+           qs_round_scales_fit(s, w->n_scales, w->axis) &&
            w->q->size >= (size_t)f->value[s->w].count &&
            sums * s->kh * s->kw <= QK_I8_SUM_MOST - QK_I8_BLOCK * s->kh * s->kw;
 }
@@ -206,10 +210,11 @@ qs_round_choose(struct qs_fast *f, const struct qs_node *node, int32_t number)
 {
     const struct qs_quant_node *note = note_of(f, number);
     struct step *s = f->n_step > 0 ? &f->step[f->n_step - 1] : NULL;
-    if (!note || note->weight < 0 || !s || s->number != number || integer_kind(s->kind) == s->kind)
+    if (!note || note->weight < 0 || !s || s->number != number ||
+        qs_round_integer_kind(s->kind) == s->kind)
         return;
     const struct qs_quant_weight *w = &f->notes->weight[note->weight];
-    if (!weight_fits(f, s, w))
+    if (!qs_round_weight_fits(f, s, w))
         return;
     if (note->n_all == 0 && !f->value[s->x].rounding && pays_dynamic(s)) {
         round_dynamic(f, node, number);
@@ -222,5 +227,5 @@ qs_round_choose(struct qs_fast *f, const struct qs_node *node, int32_t number)
         return;
     }
     s->integers = w;
-    s->kind = integer_kind(s->kind);
+    s->kind = qs_round_integer_kind(s->kind);
 }

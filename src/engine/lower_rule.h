@@ -34,6 +34,15 @@ struct step *qs_lower_affine(struct qs_fast *f, const struct qs_node *node, int 
  * weights (an operator of quantization that reads constants alone). Weights stay with the packs of
  * the model. */
 enum qs_err qs_lower_constant(struct qs_ctx *cx, struct qs_fast *f, int32_t number) QS_MUST_CHECK;
+/* Weights that dequantize_linear makes stay the integers they are until the step of node `number`,
+ * added last, reads them: its sums take the scales, or the weights do. */
+enum qs_err qs_lower_settle(struct qs_ctx *cx, struct qs_fast *f, int32_t number) QS_MUST_CHECK;
+
+/* lower_quant.c */
+/* The step of node `number`, added last, sums products of integers, as floats, when that is what
+ * it reads: the sums are exact, and what makes them real numbers again comes after, as where the
+ * model runs in integers. */
+void qs_lower_exact(struct qs_fast *f, int32_t number);
 
 /* lower_shape.c */
 /* The first variable of output slot `out` is the value x. */

@@ -2,7 +2,8 @@
 /*
  * A probe is a fast plan (lower.h) whose inputs have memory of their own, so that any step can be
  * run again. Variants are weights packed for the layer's step, and a copy of its input that is
- * rounded just before the step; what else reads that input sees it untouched.
+ * rounded just before the step; what else reads that input sees it untouched. Or they are a step on
+ * integers in the place of the plan's (probe_i8.h).
  */
 #include "engine/probe.h"
 
@@ -14,7 +15,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "engine/cut.h"
-#include "engine/lower.h"
+#include "engine/probe_i8.h"
 
 struct variant {
     float *packed; /* weights of a lowered step */
@@ -22,6 +23,7 @@ struct variant {
     bool same;     /* as those of an earlier variant */
     bool rounds;
     struct qk_round round;
+    struct qs_probe_i8 *integers; /* NULL: in floats */
 };
 
 struct layer {
@@ -188,7 +190,11 @@ add_layer(struct qs_ctx *cx, struct qs_fast *f, struct family *y, const struct q
         v->rounds = given->threshold > 0;
         if (v->rounds && x < 0)
             return cannot_switch(cx, f, from);
-        if (v->rounds) {
+        if (v->rounds && given->weight && given->integers && !forward)
+            v->integers = qs_probe_i8_new(f, s, given->integers, given->threshold, given->bits);
+        if (v->integers && v->integers->floats > y->rounded_floats)
+            y->rounded_floats = v->integers->floats;
+        if (v->rounds && !v->integers) {
             v->round = qk_round_of(given->threshold, given->bits);
             set_rounding(f, y, l, x);
         }
@@ -233,8 +239,13 @@ pack_layer(struct qs_ctx *cx, void *arg, int64_t i)
     for (int k = 1; k < l->n_variant && !err; k++) {
         const float *w = given[k - 1].weight;
         struct variant *v = &l->variant[k];
+        if (v->integers) {
+            err = qs_probe_i8_pack(cx, p->f, v->integers);
+            continue;
+        }
         int first = w ? 1 : 0;
-        while (first > 0 && first < k && given[first - 1].weight != w)
+        while (first > 0 && first < k &&
+               (given[first - 1].weight != w || l->variant[first].integers))
             first++;
         v->same = first < k;
         if (v->same) {
@@ -254,7 +265,9 @@ count_params(const struct qs_fast *f, struct family *y)
         const struct layer *l = &y->layer[i];
         const struct step *s = &f->step[l->step];
         for (int k = 0; k < l->n_variant; k++)
-            if (!l->variant[k].same)
+            if (l->variant[k].integers)
+                y->param_floats += l->variant[k].integers->step.pack->floats;
+            else if (!l->variant[k].same)
                 y->param_floats += s->kind == STEP_FORWARD ? f->value[l->variant[k].value].count
                                                            : qs_fast_packed(f, s);
     }
@@ -263,12 +276,20 @@ count_params(const struct qs_fast *f, struct family *y)
 /* ---- making ---- */
 
 static void
-drop_family(struct family *y)
+drop_variant(struct qs_packs *packs, struct variant *v)
+{
+    if (v->integers)
+        qs_packs_drop(packs, v->integers->step.pack);
+    if (!v->same)
+        free(v->packed);
+}
+
+static void
+drop_family(struct family *y, struct qs_packs *packs)
 {
     for (int i = 0; i < y->n_layer; i++)
         for (int k = 1; k < y->layer[i].n_variant; k++)
-            if (!y->layer[i].variant[k].same)
-                free(y->layer[i].variant[k].packed);
+            drop_variant(packs, &y->layer[i].variant[k]);
     free(y->layer);
     free(y);
 }
@@ -307,18 +328,31 @@ make_probe(struct qs_ctx *cx, struct family *y, struct qs_fast *f, struct qs_pro
         struct value *v = y->layer[i].rounded >= 0 ? &f->value[y->layer[i].rounded] : NULL;
         if (v)
             v->data = p->rounded + qs_place_first(v);
+        for (int k = 1; k < y->layer[i].n_variant; k++)
+            if (y->layer[i].variant[k].integers)
+                qs_probe_i8_enter(f, y->layer[i].variant[k].integers, p->rounded);
         qs_probe_set(p, i, 0);
     }
     return err;
 }
 
+static bool
+any_integers(const struct qs_probe_layer *layer, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < layer[i].n_variant; k++)
+            if (layer[i].variant[k].integers)
+                return true;
+    return false;
+}
+
 /* A plan of the model, or of the part of it that can be planned. */
 static enum qs_err
 plan_probe(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in, int n,
-           struct qs_cut **cut, struct qs_fast **out)
+           bool integers, struct qs_cut **cut, struct qs_fast **out)
 {
     int32_t refused = -1;
-    const struct qs_fast_options opt = {.refused = &refused};
+    const struct qs_fast_options opt = {.whole_blocks = integers, .refused = &refused};
     enum qs_err err;
     *cut = NULL;
     for (;;) {
@@ -339,7 +373,7 @@ qs_probe_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     struct qs_fast *f;
     struct qs_cut *cut;
     struct qs_probe *p = NULL;
-    enum qs_err err = plan_probe(cx, m, in, n, &cut, &f);
+    enum qs_err err = plan_probe(cx, m, in, n, any_integers(layer, n_layer), &cut, &f);
     if (err)
         return err;
     struct family *y = qs_xcalloc(1, sizeof(*y));
@@ -352,7 +386,7 @@ qs_probe_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value 
     if (!err)
         err = qs_parallel_for(cx, n_layer, pack_layer, &packing);
     if (err) {
-        drop_family(y);
+        drop_family(y, f->packs);
         qs_fast_free(f);
         qs_cut_free(cut);
         return err;
@@ -396,7 +430,7 @@ qs_probe_free(struct qs_probe *p)
     qs_exec_free(p->rest);
     const bool last = atomic_fetch_sub(&p->family->refs, 1) == 1;
     if (last)
-        drop_family(p->family);
+        drop_family(p->family, (p->f->root ? p->f->root : p->f)->packs);
     qs_fast_free(p->f);
     if (last)
         qs_cut_free(cut);
@@ -441,6 +475,10 @@ run_layer(struct qs_ctx *cx, struct qs_probe *p, int layer)
     const struct layer *l = &p->family->layer[layer];
     const struct variant *v = &l->variant[p->set[layer]];
     struct step *s = &p->f->step[l->step];
+    if (v->integers) {
+        qs_probe_i8_run(p->f, v->integers);
+        return qs_check_cancel(cx);
+    }
     if (!v->rounds)
         return qs_fast_steps(cx, p->f, l->step, l->step + 1, NULL);
     int *x = s->kind == STEP_FORWARD ? &s->in[l->x_at] : &s->x;

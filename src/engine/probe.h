@@ -32,6 +32,10 @@ struct qs_probe_variant {
     float threshold;     /* of the input: x becomes clamp(round(x / T * R), -R - 1, R) * T / R with
                             R = 2^(bits-1) - 1 (quantize_linear, spec of Paddle); 0: untouched */
     int bits;            /* of the input, 2 to 16 */
+    /* With a weight, a threshold and at most 8 bits: the same weight in integers, so that the layer
+     * multiplies integers as the fast engine does under notes; where that has no form of it, in
+     * floats. NULL: in floats. Borrowed until qs_probe_new returns. */
+    const struct qs_quant_weight *integers;
 };
 struct qs_probe_layer {
     int32_t node;  /* of block 0 */

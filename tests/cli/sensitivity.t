@@ -48,6 +48,27 @@ cut -d, -f 1-9 "$tmp/all" | sort | paste -d, - "$tmp/x" |
         far($5, $14) || far($6, $15) || far($7, $16) || far($8, $17) || far($9, $18)' >"$tmp/far"
 is "gives the same" "$(head -n 3 "$tmp/far")" ""
 
+# In integers: the same up to the rounding of sums, which is none of the metric's concern here.
+ok "--precision int8" csv "$tmp/integers" -n 8 --bits 8,4 --others --precision int8
+is "has a row for each layer" "$(wc -l <"$tmp/integers")" 23
+csv "$tmp/floats" -n 8 --bits 8,4 --others
+cut -d, -f 1-4,10 "$tmp/integers" | sort >"$tmp/x"
+cut -d, -f 1-4,10 "$tmp/floats" | sort | paste -d, - "$tmp/x" |
+    awk -F, '$1 != $6 || $4 != $9 || $5 - $10 > 0.1 || $10 - $5 > 0.1' >"$tmp/far"
+is "every layer loses what it loses simulated" "$(head -n 3 "$tmp/far")" ""
+csv "$tmp/x" -n 8 --bits 8,4 --others --precision int8 --threads 1
+is "threads change nothing" "$(cat "$tmp/x")" "$(cat "$tmp/integers")"
+"$qslim" runs show "$(last_run)" --json >"$tmp/out"
+like "the choice is stored" "$(key plan)" '*# precision = int8*'
+refuses 2 "in integers the mode is both, not 'weights'" "integers of one side" \
+    "$qslim" sensitivity "$digits" -d "$data" --precision int8 --mode weights
+refuses 2 "in integers there are at most 8 bits, not 16" "integers of 16 bits" \
+    "$qslim" sensitivity "$digits" -d "$data" --precision int8 --bits 8,16
+refuses 2 "only the fast engine computes in integers" "integers in the exact engine" \
+    "$qslim" sensitivity "$digits" -d "$data" --precision int8 --exact
+refuses 2 "run * was begun with precision = fp32, not int8" "another precision than the run had" \
+    "$qslim" sensitivity "$digits" --resume 1 --precision int8
+
 # Metrics
 ok "cosine needs no labels" csv "$tmp/cosine" -n 8 -m cosine
 is "the drop is 1 - cosine" "$(awk -F, 'NR > 1 { d = 1 - $5 - $6; if (d > 1e-8 || d < -1e-8) print }' "$tmp/cosine")" ""

@@ -3,7 +3,7 @@
  * Quantized models in integers: small graphs are quantized (every convolution and product; the
  * named operators too) and written as programs with quantize_linear and dequantize_linear. The
  * exact engine runs these as they are, the fast one takes them apart and computes in integers, with
- * the same bits on every instruction set, for one and three threads.
+ * the same bits on every instruction set, for one and three threads, and simulated.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -216,6 +216,26 @@ run_integer(const struct graph *g, const struct qs_model *program, const struct 
     return copy;
 }
 
+/* The fast engine on the program as it is, in floats. */
+static void
+check_simulated(const struct graph *g, const struct qs_model *m, const struct qs_value *in,
+                const float *want, const char *isa)
+{
+    struct qs_ctx cx;
+    struct qs_engine *e;
+    const struct qs_engine_options opt = {0};
+    qs_ctx_init(&cx);
+    cx.threads = 2;
+    assert_true(qk_cpu_cap(isa));
+    if (qs_engine_new(&cx, m, &opt, &e) != QS_OK || qs_engine_run(&cx, e, in, 1, NULL) != QS_OK)
+        fail_msg("%s: %s", g->fact, qs_message(&cx));
+    assert_string_equal(qs_engine_kind(e), "fast");
+    const struct qs_value *out = qs_engine_out(e, 0);
+    if (memcmp(out->f32, want, (size_t)out->count * sizeof(*want)) != 0)
+        fail_msg("%s, %s: simulated, other bits than in integers", g->fact, isa);
+    qs_engine_free(e);
+}
+
 static void
 check_graph(void **arg)
 {
@@ -241,6 +261,8 @@ check_graph(void **arg)
                 fail_msg("%s: %s, %d threads: other bits than scalar", g->fact, isas[i], threads);
             free(out);
         }
+    check_simulated(g, m, &in, first, "avx2");
+    check_simulated(g, m, &in, first, "avx512");
     free(first);
     free(in.data);
     qs_exec_free(e);

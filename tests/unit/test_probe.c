@@ -2,7 +2,8 @@
 /*
  * Probes against plain runs of the engine, layer by layer, on every instruction set: the
  * untouched layer is the plain run bit for bit, a variant is the model with that weight and with
- * quantize_linear and dequantize_linear before the layer, and what ran before does not matter.
+ * quantize_linear and dequantize_linear before the layer, in floats and in integers, and what ran
+ * before does not matter.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +24,9 @@
 #include "engine/probe.h"
 #include "kernels/cpu.h"
 
-enum { LINES_MOST = 16, LAYERS_MOST = 8, VARIANTS = 3, BITS = 4 };
+enum { LINES_MOST = 16, LAYERS_MOST = 8, VARIANTS = 4, BITS = 4 };
+
+static double one_threshold = 7 / 4.0; /* weights are quarters */
 
 struct graph {
     const char *fact;
@@ -40,10 +43,25 @@ struct trial {
     struct qs_probe_layer layer[LAYERS_MOST];
     struct qs_probe_variant variant[LAYERS_MOST][VARIANTS];
     float *weight[LAYERS_MOST];
+    struct qs_quant_weight integers[LAYERS_MOST];
     int n_layer;
 };
 
-/* Other weights; the input rounded; both, with the same weights. */
+/* The same weight in steps of a quarter. */
+static void
+make_integers(struct trial *t, int i, int32_t var, int64_t n)
+{
+    struct qs_ctx cx;
+    struct qs_quant_weight *q = &t->integers[i];
+    qs_ctx_init(&cx);
+    *q = (struct qs_quant_weight){
+        .var = var, .bits = BITS, .axis = -1, .n_scales = 1, .threshold = &one_threshold};
+    assert_int_equal(qs_buf_new(&cx, (size_t)n, &q->q), QS_OK);
+    for (int64_t k = 0; k < n; k++)
+        ((int8_t *)q->q->data)[k] = (int8_t)lrintf(t->weight[i][k] * 4);
+}
+
+/* Other weights; the input rounded; both, with the same weights, in floats and in integers. */
 static void
 add_layer(struct trial *t, int32_t node, int32_t weight, int32_t input)
 {
@@ -57,7 +75,9 @@ add_layer(struct trial *t, int32_t node, int32_t weight, int32_t input)
     struct qs_probe_variant *v = t->variant[i];
     v[0] = (struct qs_probe_variant){.weight = t->weight[i]};
     v[1] = (struct qs_probe_variant){.threshold = 0.9f, .bits = BITS};
-    v[2] = (struct qs_probe_variant){t->weight[i], 1.1f, BITS};
+    v[2] = (struct qs_probe_variant){t->weight[i], 1.1f, BITS, NULL};
+    make_integers(t, i, weight, (int64_t)(w->bytes / sizeof(float)));
+    v[3] = (struct qs_probe_variant){t->weight[i], 1.1f, BITS, &t->integers[i]};
     t->layer[i] = (struct qs_probe_layer){node, weight, input, VARIANTS, v};
 }
 
@@ -80,6 +100,8 @@ start(const struct graph *g, struct trial *t)
 static void
 stop(struct trial *t)
 {
+    for (int i = 0; i < t->n_layer; i++)
+        qs_buf_unref(t->integers[i].q);
     for (int i = 0; i < t->n_layer; i++)
         free(t->weight[i]);
     free(t->in.data);
@@ -423,7 +445,7 @@ a_weight_given_twice_is_packed_once(void **arg)
     start(&pair, &t);
     struct qs_probe *p = make_probe(&cx, &t);
     assert_int_equal(qs_fast_new(&cx, t.m, &t.in, 1, NULL, &f), QS_OK);
-    assert_true(qs_probe_param_bytes(p) < 2 * qs_fast_param_bytes(f));
+    assert_true(qs_probe_param_bytes(p) < 3 * qs_fast_param_bytes(f));
     assert_true(qs_probe_tensor_bytes(p) > qs_fast_tensor_bytes(f));
     qs_fast_free(f);
     qs_probe_free(p);
