@@ -22,7 +22,7 @@ struct qs_db {
     int64_t ops_left;
 };
 
-/* Same for contents that no version of qslim writes: "run store 'p' is damaged: <what>". */
+/* For contents that no version of qslim writes: "run store 'p' is damaged: <what>". */
 enum qs_err qs_db_damaged(struct qs_ctx *cx, struct qs_db *db, const char *what);
 
 /* Runs statements that give no rows. */

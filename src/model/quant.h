@@ -45,8 +45,9 @@ double qs_sqnr_db(const struct qs_tensor *t, int axis, int bits);
  * lo == hi counts over one unit around it. */
 void qs_histogram(const struct qs_tensor *t, double lo, double hi, int n_bins, int64_t *counts);
 
-/* The threshold of abs_max with threshold_rate (ptq: 5000-bin histogram of |w|). */
-float qs_hist_threshold(const struct qs_tensor *t, double rate);
+/* The threshold of abs_max with threshold_rate (ptq: 5000-bin histogram of |w|), in double, as
+ * numpy multiplies an index by a float32 width. */
+double qs_hist_threshold(const struct qs_tensor *t, double rate);
 
 /* What quantizing one weight gives. */
 struct qs_quantized {
@@ -57,7 +58,7 @@ struct qs_quantized {
     int n_scales;
     double sqnr_db;
 };
-/* Quantizes a tensor of finite floats; axis -1: per tensor, clipped at hist_threshold when
+/* Quantizes a tensor of finite floats; axis -1: per tensor, clipped at qs_hist_threshold when
  * `rate` >= 1e-10. A channel of zeros has scale 0. QS_ERR_MEMORY; QS_ERR_UNSUPPORTED when it is
  * not of floats. `out` is released by the caller in any case. */
 enum qs_err qs_quantize(struct qs_ctx *cx, const struct qs_tensor *t, int axis, int bits,
