@@ -11,24 +11,32 @@
 #include "data/dataset_internal.h"
 #include "data/preprocess.h"
 
-enum { AHEAD = 8 };
+enum { READERS_MOST = 4, AHEAD_MOST = 4 * (READERS_MOST + 1) };
 
-/* What the reading thread hands over: a sample, or why there is none. */
+/* What a reading thread hands over: a sample, or why there is none. */
 struct slot {
     struct qs_sample *sample;
     enum qs_err err;
     char *why;
+    bool full;
 };
 
-/* A ring with one writer and one reader. */
-struct qs_dataset_queue {
+struct reader {
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct slot slot[AHEAD];
-    int64_t put, taken; /* samples so far */
-    bool stop;
     struct qs_ctx cx; /* the thread's */
+    struct qs_dataset_queue *q;
+};
+
+/* A ring of samples taken in order of the list; readers take the next sample to be read whose place
+ * is free. */
+struct qs_dataset_queue {
+    struct reader reader[READERS_MOST];
+    int n_reader, ahead; /* ahead: samples that are read or being read, at most */
+    pthread_mutex_t lock;
+    pthread_cond_t full, free; /* a place is */
+    struct slot slot[AHEAD_MOST];
+    int64_t next, taken; /* to be read, to be taken */
+    bool stop;
     const struct qs_dataset *d;
 };
 
@@ -84,15 +92,15 @@ read_arrays(struct qs_ctx *cx, const struct qs_dataset *d, struct qs_sample *s)
 }
 
 static void
-fill_slot(struct qs_dataset_queue *q, int64_t i, struct slot *out)
+fill_slot(struct qs_ctx *cx, const struct qs_dataset *d, int64_t i, struct slot *out)
 {
     struct qs_sample *s = qs_xcalloc(1, sizeof(*s));
     s->i = i;
-    qs_clear(&q->cx);
-    out->err = q->d->config.type == QS_DATA_TENSORS ? read_arrays(&q->cx, q->d, s)
-                                                    : read_picture(&q->cx, q->d, s);
-    out->why = out->err ? qs_xstrdup(qs_message(&q->cx)) : NULL;
+    qs_clear(cx);
+    out->err = d->config.type == QS_DATA_TENSORS ? read_arrays(cx, d, s) : read_picture(cx, d, s);
+    out->why = out->err ? qs_xstrdup(qs_message(cx)) : NULL;
     out->sample = s;
+    out->full = true;
     if (out->err) {
         qs_sample_free(s);
         out->sample = NULL;
@@ -109,45 +117,33 @@ release_slot(struct slot *s)
 
 /* --- reading ahead ---------------------------------------------------------------------------- */
 
+/* The next sample to be read, once there is a place for it; false: there is nothing more to do. */
+static bool
+take_turn(struct qs_dataset_queue *q, int64_t *i)
+{
+    pthread_mutex_lock(&q->lock);
+    while (!q->stop && q->next < q->d->n && q->next - q->taken == q->ahead)
+        pthread_cond_wait(&q->free, &q->lock);
+    const bool more = !q->stop && q->next < q->d->n;
+    *i = more ? q->next++ : 0;
+    pthread_mutex_unlock(&q->lock);
+    return more;
+}
+
 static void *
 read_ahead(void *arg)
 {
-    struct qs_dataset_queue *q = arg;
-    for (int64_t i = q->d->reader->first; i < q->d->n; i++) {
+    struct reader *r = arg;
+    struct qs_dataset_queue *q = r->q;
+    for (int64_t i; take_turn(q, &i);) {
         struct slot slot = {0};
-        fill_slot(q, i, &slot);
+        fill_slot(&r->cx, q->d, i, &slot);
         pthread_mutex_lock(&q->lock);
-        while (!q->stop && q->put - q->taken == AHEAD)
-            pthread_cond_wait(&q->changed, &q->lock);
-        const bool stop = q->stop;
-        if (!stop) {
-            q->slot[q->put++ % AHEAD] = slot;
-            pthread_cond_signal(&q->changed);
-        }
+        q->slot[i % q->ahead] = slot;
+        pthread_cond_signal(&q->full);
         pthread_mutex_unlock(&q->lock);
-        if (stop) {
-            release_slot(&slot);
-            break;
-        }
     }
     return NULL;
-}
-
-static enum qs_err
-start(struct qs_ctx *cx, struct qs_dataset *d)
-{
-    struct qs_dataset_queue *q = qs_xcalloc(1, sizeof(*q));
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->changed, NULL);
-    qs_ctx_init_child(&q->cx, cx);
-    q->d = d;
-    q->put = q->taken = d->reader->first;
-    if (pthread_create(&q->thread, NULL, read_ahead, q) != 0) {
-        free(q);
-        return qs_fail(cx, QS_ERR_FAILED, _("cannot start a thread"));
-    }
-    d->reader->queue = q;
-    return QS_OK;
 }
 
 static void
@@ -155,14 +151,43 @@ stop(struct qs_dataset_queue *q)
 {
     pthread_mutex_lock(&q->lock);
     q->stop = true;
-    pthread_cond_signal(&q->changed);
+    pthread_cond_broadcast(&q->free);
     pthread_mutex_unlock(&q->lock);
-    pthread_join(q->thread, NULL);
-    for (int i = 0; i < AHEAD; i++)
+    for (int i = 0; i < q->n_reader; i++)
+        pthread_join(q->reader[i].thread, NULL);
+    for (int i = 0; i < q->ahead; i++)
         release_slot(&q->slot[i]);
     pthread_mutex_destroy(&q->lock);
-    pthread_cond_destroy(&q->changed);
+    pthread_cond_destroy(&q->full);
+    pthread_cond_destroy(&q->free);
     free(q);
+}
+
+static enum qs_err
+start(struct qs_ctx *cx, struct qs_dataset *d)
+{
+    struct qs_dataset_queue *q = qs_xcalloc(1, sizeof(*q));
+    const int n = cx->threads < READERS_MOST ? cx->threads : READERS_MOST;
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->full, NULL);
+    pthread_cond_init(&q->free, NULL);
+    q->d = d;
+    q->next = q->taken = d->reader->first;
+    q->ahead = 4 * (n + 1);
+    for (int i = 0; i < n; i++) {
+        struct reader *r = &q->reader[i];
+        r->q = q;
+        qs_ctx_init_child(&r->cx, cx);
+        if (pthread_create(&r->thread, NULL, read_ahead, r) != 0)
+            break;
+        q->n_reader++;
+    }
+    if (q->n_reader == 0) {
+        stop(q);
+        return qs_fail(cx, QS_ERR_FAILED, _("cannot start a thread"));
+    }
+    d->reader->queue = q;
+    return QS_OK;
 }
 
 void
@@ -171,7 +196,6 @@ qs_dataset_rewind(struct qs_dataset *d)
     d->n_broken = 0;
     if (!d->reader)
         return;
-    /* The thread reads `first`: it ends before that changes. */
     if (d->reader->queue)
         stop(d->reader->queue);
     d->reader->queue = NULL;
@@ -189,12 +213,13 @@ static struct slot
 take(struct qs_dataset_queue *q)
 {
     pthread_mutex_lock(&q->lock);
-    while (q->put == q->taken)
-        pthread_cond_wait(&q->changed, &q->lock);
-    struct slot *from = &q->slot[q->taken++ % AHEAD];
+    struct slot *from = &q->slot[q->taken % q->ahead];
+    while (!from->full)
+        pthread_cond_wait(&q->full, &q->lock);
     const struct slot slot = *from;
     *from = (struct slot){0};
-    pthread_cond_signal(&q->changed);
+    q->taken++;
+    pthread_cond_signal(&q->free);
     pthread_mutex_unlock(&q->lock);
     return slot;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The samples of a data file. Lists and labels are read and checked when it is opened; a thread
- * reads and prepares the samples a few ahead of who asks for them, in the order of the list.
+ * The samples of a data file. Lists and labels are read and checked when it is opened; threads
+ * (as many as the context's, up to 4) read and prepare the samples a few ahead of who asks for them
+ * (4 for each thread and 4), who gets them in the order of the list.
  * Pictures that cannot be read are a warning each, and counted; it is an error when all are. A
  * dataset is used from one thread.
  */

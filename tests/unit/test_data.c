@@ -184,23 +184,13 @@ static const char small[] =
     "preprocess: {size: [2, 2], scale: 1, mean: [1, 1, 1], std: [2, 2, 2]}\n";
 
 static void
-samples_come_in_order_and_again(void **state)
+check_order(int threads)
 {
     struct qs_ctx cx;
     struct qs_dataset *d;
     struct qs_sample *s;
-    struct qs_str list;
-    (void)state;
-    qs_str_init(&list);
-    for (int i = 0; i < 40; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "p%d.bmp", i);
-        write_picture(name, 3, i);
-        qs_str_printf(&list, "%s %d\n", name, i % 10);
-    }
-    write_text("list.txt", list.s);
-    qs_str_release(&list);
     assert_int_equal(open_data(&cx, small, 0, &d), QS_OK);
+    cx.threads = threads;
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < (round ? 40 : 20); i++) {
             assert_int_equal(qs_dataset_next(&cx, d, &s), QS_OK);
@@ -229,6 +219,24 @@ samples_come_in_order_and_again(void **state)
     assert_int_equal(s->i, 0);
     qs_sample_free(s);
     qs_dataset_close(d);
+}
+
+static void
+samples_come_in_order_and_again(void **state)
+{
+    struct qs_str list;
+    (void)state;
+    qs_str_init(&list);
+    for (int i = 0; i < 40; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "p%d.bmp", i);
+        write_picture(name, 3, i);
+        qs_str_printf(&list, "%s %d\n", name, i % 10);
+    }
+    write_text("list.txt", list.s);
+    qs_str_release(&list);
+    for (int threads = 1; threads <= 8; threads *= 2)
+        check_order(threads);
 }
 
 static int n_warnings;
