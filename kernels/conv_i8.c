@@ -99,7 +99,6 @@ qk_conv_i8_agrees(const struct qk_conv_i8 *variant)
                            .unit = 1,
                            .oc_blocks = SMALL_OC / QK_I8_BLOCK,
                            .direct = 1,
-                           .q_scale = 1,
                            .wrap = SMALL_PIXELS,
                            .lanes = 16,
                            .q_row = sizeof(s.q[0]),
