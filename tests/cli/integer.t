@@ -14,6 +14,9 @@ for format in qdq fakequant; do
     metrics >"$tmp/fp32"
     ok "in int8" "$qslim" eval "$tmp/$format" -d "$data" --no-store --json --precision int8
     is "it is as good" "$(metrics)" "$(cat "$tmp/fp32")"
+    ok "against itself simulated" "$qslim" eval "$tmp/$format" -d "$data" --no-store --json --precision int8 \
+        -r "$tmp/$format" -m mse
+    like "no bit differs" "$(metrics)" '"metrics":{"mse":{"value":0.0,*'
     for cpu in scalar avx2 avx512vnni amx; do
         ok "on $cpu, one thread" "$qslim" eval "$tmp/$format" -d "$data" --no-store --json --precision int8 --cpu $cpu \
             --threads 1 -r "$digits" -m sqnr_db
