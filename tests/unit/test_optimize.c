@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "app/choose.h"
 #include "app/optimize.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -111,11 +112,25 @@ bench_tells_what_is_clearly_slower_in_integers(void **state)
     qs_str_release(&text);
 }
 
+/* A hundredth is chance: what stands first stays. */
+static void
+the_least_error_wins_clearly(void **state)
+{
+    struct qs_choice c[] = {{NULL, 0.1}, {NULL, 0.0995}, {NULL, 0.05}, {NULL, 0.0496}, {NULL, 1}};
+    (void)state;
+    assert_int_equal(qs_choices_best(c, 1), 0);
+    assert_int_equal(qs_choices_best(c, 2), 0);
+    assert_int_equal(qs_choices_best(c, 5), 2);
+    c[3].error = 0;
+    assert_int_equal(qs_choices_best(c, 5), 3);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_the_least_of_all),
+        cmocka_unit_test(the_least_error_wins_clearly),
         cmocka_unit_test(neighbours_go_together),
         cmocka_unit_test(what_cannot_be_float_stays),
         cmocka_unit_test(bench_tells_what_is_clearly_slower_in_integers),
