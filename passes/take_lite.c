@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "passes/quant_op.h"
+#include "passes/quantizer.h"
 #include "passes/take_parts.h"
 
 static const struct qs_attr *

@@ -85,7 +85,7 @@ start(struct qs_take_walk *a)
     qs_take_find_stay(a);
     for (int i = 0; i < a->m->block[0].n_node; i++) {
         const struct qs_node *node = qs_take_node_at(a, i);
-        if (!qs_quant_op_of(node) || a->stay[i])
+        if (!qs_quantizer_of(node) || a->stay[i])
             count(node->in, node->n_in, a->stays_read);
     }
 }
@@ -109,13 +109,13 @@ static enum qs_err
 take(struct qs_take_walk *a, int i)
 {
     const struct qs_node *node = qs_take_node_at(a, i);
-    const struct qs_quant_op *op = qs_quant_op_of(node);
+    const struct qs_quantizer *op = qs_quantizer_of(node);
     const int32_t x = op ? qs_node_input(node, "X", 0) : -1;
     const int32_t y = op ? qs_node_output(node, op->out, 0) : -1;
     if (!op || a->stay[i] || x < 0 || (y < 0 && op->does != QS_WATCHES))
         return qs_take_keep(a, node);
     const struct qs_alias *from = &a->alias[x];
-    const bool watches = qs_quant_op_only_watches(op, node), back = op->does == QS_TO_FLOAT;
+    const bool watches = qs_quantizer_only_watches(op, node), back = op->does == QS_TO_FLOAT;
     const bool weight = from->value == QS_PLAIN && from->base == x && qs_take_is_constant(a, x);
     const bool again = !back && from->value != QS_PLAIN && from->weight >= 0;
     const bool nothing = back && !weight && from->value != QS_INTEGERS && a->waits[x] < 0;
@@ -180,7 +180,7 @@ static bool
 has_quant_ops(const struct qs_model *m)
 {
     for (int i = 0; i < m->block[0].n_node; i++)
-        if (qs_quant_op_of(&m->block[0].node[i]))
+        if (qs_quantizer_of(&m->block[0].node[i]))
             return true;
     return false;
 }

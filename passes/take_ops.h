@@ -8,7 +8,7 @@
 #ifndef QS_PASSES_TAKE_OPS_H
 #define QS_PASSES_TAKE_OPS_H
 
-#include "passes/quant_op.h"
+#include "passes/quantizer.h"
 #include "passes/take_parts.h"
 
 enum qs_alias_value { QS_PLAIN, QS_INTEGERS, QS_ROUNDED };
@@ -50,7 +50,7 @@ void qs_take_find_stay(struct qs_take_walk *a);
 enum qs_err qs_take_keep(struct qs_take_walk *a, const struct qs_node *node) QS_MUST_CHECK;
 
 /* What goes: an operator with input x and output y. take_ops_weight.c: of a parameter. */
-enum qs_err qs_take_op_weight(struct qs_take_walk *a, const struct qs_quant_op *op,
+enum qs_err qs_take_op_weight(struct qs_take_walk *a, const struct qs_quantizer *op,
                               const struct qs_node *node, int32_t x, int32_t y) QS_MUST_CHECK;
 /* Notes the weight `from` (qs_take_weight), or finds it again. QS_ERR_FORMAT: it was noted with
  * other scales, or w has none. */
@@ -58,16 +58,16 @@ enum qs_err qs_take_once(struct qs_take_walk *a, int32_t from, struct qs_quant_w
                          const enum qs_static_rounding *how) QS_MUST_CHECK;
 /* take_ops_act.c: rounds an activation; turns its integers back, with the same scale; keeps its
  * range (y may be -1). */
-void qs_take_op_round(struct qs_take_walk *a, const struct qs_quant_op *op,
+void qs_take_op_round(struct qs_take_walk *a, const struct qs_quantizer *op,
                       const struct qs_node *node, int32_t x, int32_t y);
-enum qs_err qs_take_op_back(struct qs_take_walk *a, const struct qs_quant_op *op,
+enum qs_err qs_take_op_back(struct qs_take_walk *a, const struct qs_quantizer *op,
                             const struct qs_node *node, int32_t x, int32_t y) QS_MUST_CHECK;
-void qs_take_op_observer(struct qs_take_walk *a, const struct qs_quant_op *op,
+void qs_take_op_observer(struct qs_take_walk *a, const struct qs_quantizer *op,
                          const struct qs_node *node, int32_t x, int32_t y);
 /* Notes a range that is only recorded, if it is one, of an activation. */
 void qs_take_range(struct qs_take_walk *a, int32_t var, int bits, double threshold, bool half_away);
 /* take_ops_product.c: the output of a product of integers becomes that of floats. */
-enum qs_err qs_take_op_product(struct qs_take_walk *a, const struct qs_quant_op *op,
+enum qs_err qs_take_op_product(struct qs_take_walk *a, const struct qs_quantizer *op,
                                const struct qs_node *node, int32_t x, int32_t y) QS_MUST_CHECK;
 
 #endif

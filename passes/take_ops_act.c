@@ -36,26 +36,26 @@ qs_take_range(struct qs_take_walk *a, int32_t var, int bits, double threshold, b
 }
 
 void
-qs_take_op_round(struct qs_take_walk *a, const struct qs_quant_op *op, const struct qs_node *node,
+qs_take_op_round(struct qs_take_walk *a, const struct qs_quantizer *op, const struct qs_node *node,
                  int32_t x, int32_t y)
 {
     struct qs_quant_act act = {.var = a->alias[x].base,
-                               .bits = qs_quant_op_bits(op, node),
-                               .half_away = qs_quant_op_is_away(op, node)};
-    qs_quant_op_threshold(op, a->m, node, &act.threshold);
+                               .bits = qs_quantizer_bits(op, node),
+                               .half_away = qs_quantizer_is_away(op, node)};
+    qs_quantizer_threshold(op, a->m, node, &act.threshold);
     qs_take_set_alias(a, y, act.var, op->does == QS_ROUNDS ? QS_ROUNDED : QS_INTEGERS,
                       add_act(a->out, act), -1);
 }
 
 enum qs_err
-qs_take_op_back(struct qs_take_walk *a, const struct qs_quant_op *op, const struct qs_node *node,
+qs_take_op_back(struct qs_take_walk *a, const struct qs_quantizer *op, const struct qs_node *node,
                 int32_t x, int32_t y)
 {
     const struct qs_alias from = a->alias[x];
     const struct qs_quant_act *act = from.act < 0 ? NULL : &a->out->act[from.act];
     const double range = (double)qs_quant_range(act ? act->bits : a->out->weight[from.weight].bits);
     double t;
-    const bool one = qs_quant_op_threshold(op, a->m, node, &t);
+    const bool one = qs_quantizer_threshold(op, a->m, node, &t);
     if ((act && (!one || t != act->threshold)) || qs_attr_float(node, "max_range", range) != range)
         return qs_fail(a->g->cx, QS_ERR_FORMAT,
                        _("'%s' is rounded with one scale and read with another"),
@@ -66,13 +66,13 @@ qs_take_op_back(struct qs_take_walk *a, const struct qs_quant_op *op, const stru
 }
 
 void
-qs_take_op_observer(struct qs_take_walk *a, const struct qs_quant_op *op,
+qs_take_op_observer(struct qs_take_walk *a, const struct qs_quantizer *op,
                     const struct qs_node *node, int32_t x, int32_t y)
 {
     double t;
-    if (qs_quant_op_threshold(op, a->m, node, &t) && a->alias[x].value == QS_PLAIN)
-        qs_take_range(a, a->alias[x].base, qs_quant_op_bits(op, node), t,
-                      qs_quant_op_is_away(op, node));
+    if (qs_quantizer_threshold(op, a->m, node, &t) && a->alias[x].value == QS_PLAIN)
+        qs_take_range(a, a->alias[x].base, qs_quantizer_bits(op, node), t,
+                      qs_quantizer_is_away(op, node));
     if (y >= 0)
         a->alias[y] = a->alias[x];
 }

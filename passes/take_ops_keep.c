@@ -97,7 +97,7 @@ qs_take_keep(struct qs_take_walk *a, const struct qs_node *from)
     }
     a->n_node++;
     write_outputs(a, node, waits ? a->out->n_node - 1 : -1);
-    if (!qs_quant_op_of(node)) {
+    if (!qs_quantizer_of(node)) {
         note_ranges(a, node);
         qs_take_attributes(a->m, node);
     }

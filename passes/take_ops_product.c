@@ -10,7 +10,7 @@
 #include "passes/take_ops.h"
 
 struct product {
-    const struct qs_quant_op *op; /* that scales it */
+    const struct qs_quantizer *op; /* that scales it */
     const struct qs_node *node;
     const struct qs_node *of; /* that multiplies */
     const struct qs_quant_act *act;
@@ -20,9 +20,9 @@ struct product {
 static double *
 weight_thresholds(const struct qs_take_walk *a, const struct product *p, struct qs_quant_weight *w)
 {
-    if (qs_quant_op_has_both(p->op)) {
-        w->bits = qs_quant_op_bits(p->op, p->node);
-        return qs_quant_floats(a->m, qs_node_input(p->node, "Scales", 0), &w->n_scales);
+    if (qs_quantizer_has_both(p->op)) {
+        w->bits = qs_quantizer_bits(p->op, p->node);
+        return qs_quantizer_floats(a->m, qs_node_input(p->node, "Scales", 0), &w->n_scales);
     }
     const double range = (double)qs_quant_range(p->act->bits);
     double *t = qs_xcalloc(1, sizeof(*t));
@@ -62,17 +62,17 @@ take_integers(struct qs_take_walk *a, const struct product *p, int32_t var)
 static bool
 activation_scale_fits(const struct qs_take_walk *a, const struct product *p)
 {
-    const int at = qs_quant_op_has_both(p->op) ? 1 : 0;
+    const int at = qs_quantizer_has_both(p->op) ? 1 : 0;
     int64_t n;
-    double *t = qs_quant_floats(a->m, qs_node_input(p->node, p->op->scale, at), &n);
+    double *t = qs_quantizer_floats(a->m, qs_node_input(p->node, p->op->scale, at), &n);
     const bool fits = t && n == 1 && t[0] == p->act->threshold;
     free(t);
     return fits;
 }
 
 enum qs_err
-qs_take_op_product(struct qs_take_walk *a, const struct qs_quant_op *op, const struct qs_node *node,
-                   int32_t x, int32_t y)
+qs_take_op_product(struct qs_take_walk *a, const struct qs_quantizer *op,
+                   const struct qs_node *node, int32_t x, int32_t y)
 {
     struct qs_quant_node *q = &a->out->node[a->waits[x]];
     const struct qs_node *of = &a->node[q->node];

@@ -27,10 +27,10 @@ add_link(struct finding *f, int a, int b)
 }
 
 /* NULL: node i is no quantization operator, or there is none (-1). */
-static const struct qs_quant_op *
+static const struct qs_quantizer *
 op_at(const struct finding *f, int i)
 {
-    return i < 0 ? NULL : qs_quant_op_of(qs_take_node_at(f->a, i));
+    return i < 0 ? NULL : qs_quantizer_of(qs_take_node_at(f->a, i));
 }
 
 static bool
@@ -44,12 +44,12 @@ reads_constant(const struct finding *f, int i)
 static bool
 rounds(const struct finding *f, int i)
 {
-    const struct qs_quant_op *op = op_at(f, i);
+    const struct qs_quantizer *op = op_at(f, i);
     if (!op || op->does == QS_WATCHES || op->does == QS_TO_INTEGERS)
         return false;
     if (op->does == QS_ROUNDS)
         return !reads_constant(f, i);
-    const struct qs_quant_op *of = op_at(f, f->from[i]);
+    const struct qs_quantizer *of = op_at(f, f->from[i]);
     return of && of->does == QS_TO_INTEGERS && !reads_constant(f, f->from[i]);
 }
 
@@ -58,30 +58,30 @@ same_rounding(const struct finding *f, int i, int k)
 {
     const int first = op_at(f, i)->does == QS_TO_FLOAT ? f->from[i] : i;
     const struct qs_node *x = qs_take_node_at(f->a, first), *y = qs_take_node_at(f->a, k);
-    const struct qs_quant_op *ox = op_at(f, first), *oy = op_at(f, k);
+    const struct qs_quantizer *ox = op_at(f, first), *oy = op_at(f, k);
     double tx, ty;
-    return qs_quant_op_threshold(ox, f->a->m, x, &tx) &&
-           qs_quant_op_threshold(oy, f->a->m, y, &ty) && tx == ty &&
-           qs_quant_op_bits(ox, x) == qs_quant_op_bits(oy, y) &&
-           qs_quant_op_is_away(ox, x) == qs_quant_op_is_away(oy, y);
+    return qs_quantizer_threshold(ox, f->a->m, x, &tx) &&
+           qs_quantizer_threshold(oy, f->a->m, y, &ty) && tx == ty &&
+           qs_quantizer_bits(ox, x) == qs_quantizer_bits(oy, y) &&
+           qs_quantizer_is_away(ox, x) == qs_quantizer_is_away(oy, y);
 }
 
 /* Whether a quantizer of an activation has no place in the notes; rounding twice keeps the first.
  */
 static bool
-must_stay(const struct finding *f, const struct qs_quant_op *op, int i)
+must_stay(const struct finding *f, const struct qs_quantizer *op, int i)
 {
     const struct qs_node *node = qs_take_node_at(f->a, i);
     double t;
     if (qs_node_input(node, "X", 0) < 0 || op->does == QS_TO_FLOAT || reads_constant(f, i))
         return false;
     const int src = f->from[i];
-    const struct qs_quant_op *of = op_at(f, src);
+    const struct qs_quantizer *of = op_at(f, src);
     const bool integers = of && of->does == QS_TO_INTEGERS;
     if (integers || (rounds(f, src) && !same_rounding(f, src, i)))
         f->a->stay[src] = true;
-    return integers || !qs_quant_op_threshold(op, f->a->m, node, &t) ||
-           qs_quant_op_bits(op, node) == 0;
+    return integers || !qs_quantizer_threshold(op, f->a->m, node, &t) ||
+           qs_quantizer_bits(op, node) == 0;
 }
 
 /* An operator that multiplies integers hangs together with who made them and who scales them. */
@@ -92,9 +92,9 @@ link_reads(struct finding *f, int i)
     for (int s = 0; s < node->n_in; s++)
         for (int k = 0; k < node->in[s].n; k++) {
             const int src = f->last[node->in[s].var[k]];
-            const struct qs_quant_op *of = op_at(f, src);
+            const struct qs_quantizer *of = op_at(f, src);
             if (of && of->does == QS_TO_INTEGERS &&
-                !qs_quant_op_only_watches(of, qs_take_node_at(f->a, src)))
+                !qs_quantizer_only_watches(of, qs_take_node_at(f->a, src)))
                 add_link(f, i, src);
         }
 }
@@ -140,8 +140,8 @@ look_at(struct finding *f, int i)
 {
     struct qs_take_walk *a = f->a;
     const struct qs_node *node = qs_take_node_at(a, i);
-    const struct qs_quant_op *op = qs_quant_op_of(node);
-    const bool watches = op && qs_quant_op_only_watches(op, node);
+    const struct qs_quantizer *op = qs_quantizer_of(node);
+    const bool watches = op && qs_quantizer_only_watches(op, node);
     const int32_t x = op ? qs_node_input(node, "X", 0) : -1;
     f->from[i] = x < 0 ? -1 : f->last[x];
     if (op && !watches && must_stay(f, op, i))

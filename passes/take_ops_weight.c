@@ -50,14 +50,14 @@ copy_of(const struct qs_quant_weight *w, int64_t *n)
 
 /* Thresholds and axis of the weight x. */
 static void
-read_scales(const struct qs_take_walk *a, const struct qs_quant_op *op, const struct qs_node *node,
+read_scales(const struct qs_take_walk *a, const struct qs_quantizer *op, const struct qs_node *node,
             int32_t x, struct qs_quant_weight *w)
 {
     const struct qs_tensor *t = a->m->var[x].data;
     const int known = a->g->weight_of[x];
     if (op->scale)
-        w->threshold = qs_quant_floats(a->m, qs_node_input(node, op->scale, 0), &w->n_scales);
-    w->axis = qs_quant_op_axis(op, node, t, w->n_scales);
+        w->threshold = qs_quantizer_floats(a->m, qs_node_input(node, op->scale, 0), &w->n_scales);
+    w->axis = qs_quantizer_axis(op, node, t, w->n_scales);
     if (op->scale)
         return;
     if (known >= 0) /* its values are rounded by now */
@@ -93,12 +93,12 @@ qs_take_once(struct qs_take_walk *a, int32_t from, struct qs_quant_weight w,
 }
 
 enum qs_err
-qs_take_op_weight(struct qs_take_walk *a, const struct qs_quant_op *op, const struct qs_node *node,
+qs_take_op_weight(struct qs_take_walk *a, const struct qs_quantizer *op, const struct qs_node *node,
                   int32_t x, int32_t y)
 {
-    struct qs_quant_weight w = {.var = float_weight(a, x, y), .bits = qs_quant_op_bits(op, node)};
+    struct qs_quant_weight w = {.var = float_weight(a, x, y), .bits = qs_quantizer_bits(op, node)};
     const enum qs_static_rounding how =
-        qs_quant_op_is_away(op, node) ? QS_STATIC_AWAY : QS_STATIC_EVEN;
+        qs_quantizer_is_away(op, node) ? QS_STATIC_AWAY : QS_STATIC_EVEN;
     read_scales(a, op, node, x, &w);
     const enum qs_err err = qs_take_once(a, x, w, op->does == QS_TO_FLOAT ? NULL : &how);
     if (err)

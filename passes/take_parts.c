@@ -8,7 +8,7 @@
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "model/op.h"
-#include "passes/quant_op.h"
+#include "passes/quantizer.h"
 
 /* Weights */
 

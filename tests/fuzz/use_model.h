@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "io/format.h"
+#include "passes/take_apart.h"
 
 static size_t
 use_data(const struct qs_model *m)
@@ -24,7 +25,19 @@ use_data(const struct qs_model *m)
 }
 
 static void
-use_model(struct qs_ctx *cx, const struct qs_model *m)
+take_apart(struct qs_ctx *cx, struct qs_model *m)
+{
+    struct qs_model *apart = qs_model_clone(m);
+    struct qs_static_notes notes;
+    qs_clear(cx);
+    if (qs_static_take_apart(cx, apart, &notes) != QS_OK && !*qs_message(cx))
+        abort();
+    qs_static_notes_release(&notes);
+    qs_model_unref(apart);
+}
+
+static void
+use_model(struct qs_ctx *cx, struct qs_model *m)
 {
     uint8_t *bytes = NULL;
     size_t n = 0;
@@ -34,6 +47,7 @@ use_model(struct qs_ctx *cx, const struct qs_model *m)
     qs_edges_free(edges);
     if (qs_program_encode(cx, m, &bytes, &n) == QS_OK)
         free(bytes);
+    take_apart(cx, m);
 }
 
 static void
