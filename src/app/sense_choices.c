@@ -314,7 +314,9 @@ static int
 by_node(const void *a, const void *b)
 {
     const struct sense_node *x = a, *y = b;
-    return x->node < y->node ? -1 : x->node > y->node;
+    if (x->node != y->node)
+        return x->node < y->node ? -1 : 1;
+    return x->layer < y->layer ? -1 : x->layer > y->layer;
 }
 
 /* Says why there is nothing to scan. */
@@ -341,6 +343,41 @@ count_elsewhere(const struct scan *s)
     return n;
 }
 
+/* The node that reads a weight which could be quantized, when the default types leave it out; NULL.
+ */
+static const struct qs_node *
+left_out(const struct scan *s, const struct qs_layer *l)
+{
+    if (!l->quantizable || l->user.block != 0)
+        return NULL;
+    const struct qs_node *node = &s->o->model->block[0].node[l->user.node];
+    return qs_in_list(s->choices.op_types, node->type) ? NULL : node;
+}
+
+/* Says it once for each type of operator. */
+static void
+say_left_out(struct qs_ctx *cx, const struct scan *s)
+{
+    const struct qs_layers *all = s->o->layers;
+    for (int i = 0; i < all->n; i++) {
+        const struct qs_node *node = left_out(s, &all->layer[i]);
+        bool first = node != NULL;
+        int n = 0;
+        for (int k = 0; k < all->n && first; k++) {
+            const struct qs_node *other = left_out(s, &all->layer[k]);
+            const bool same = other && strcmp(other->type, node->type) == 0;
+            first = !same || k >= i;
+            n += same;
+        }
+        if (first && activation_of(s->o->model, node, all->layer[i].var) >= 0)
+            qs_note(cx, _("%d weights of %s are left out; --op-types brings them in"), n,
+                    node->type);
+        else if (first)
+            qs_note(cx, _("%d weights of %s are left out: no activation is multiplied with them"),
+                    n, node->type);
+    }
+}
+
 enum qs_err
 qs_sense_layers(struct qs_ctx *cx, struct scan *s)
 {
@@ -356,6 +393,8 @@ qs_sense_layers(struct qs_ctx *cx, struct scan *s)
         s->layer[s->node[i].layer].first_node = i;
         s->node[i].threshold = qs_xcalloc((size_t)s->n_bits, sizeof(*s->node[i].threshold));
     }
+    if (strcmp(s->choices.op_types, default_types) == 0)
+        say_left_out(cx, s);
     const int elsewhere = count_elsewhere(s);
     if (elsewhere)
         qs_note(cx, _("%d layers are left out: they stand in blocks that run conditionally"),

@@ -134,32 +134,44 @@ make_rounded(struct qs_ctx *cx, struct exact *e, const struct task *t, struct qs
     const struct scan *s = e->s;
     struct qs_model *m = qs_model_clone(e->model);
     enum qs_err err = QS_OK;
+    int at = -1; /* of node k; those of one node with several weights come one after the other */
     for (int k = s->n_node - 1; k >= 0 && !err; k--) {
-        const int v = variant_of(s, t, s->node[k].layer);
+        const int v = variant_of(s, t, s->node[k].layer), n = m->block[0].n_node;
+        if (k == s->n_node - 1 || s->node[k].node != s->node[k + 1].node)
+            at = s->node[k].node;
         if (v >= 0)
-            err = round_node(cx, s, m, k, s->node[k].node, &s->variant[v]);
+            err = round_node(cx, s, m, k, at, &s->variant[v]);
+        at += m->block[0].n_node - n;
     }
     qs_model_index(m);
     *out = m;
     return err;
 }
 
-/* Outputs of a twin get variables of their own. */
+/* The output that counts of operators with side outputs, or the first; -1. */
+static int32_t
+main_output(const struct qs_node *node)
+{
+    static const char *const slot[] = {"Out", "Hidden"};
+    for (size_t i = 0; i < QS_LEN(slot); i++)
+        if (qs_node_output(node, slot[i], 0) >= 0)
+            return qs_node_output(node, slot[i], 0);
+    return node->n_out > 0 && node->out[0].n > 0 ? node->out[0].var[0] : -1;
+}
+
+/* Outputs of a twin get variables of their own; returns the one that counts. */
 static int32_t
 rename_outputs(struct qs_model *m, struct qs_node *node, int at)
 {
-    int32_t first = -1;
     for (int i = 0; i < node->n_out; i++) {
         const struct qs_slot *slot = &node->out[i];
         int32_t *var = qs_xmalloc((size_t)(slot->n + 1) * sizeof(*var));
-        for (int k = 0; k < slot->n; k++) {
+        for (int k = 0; k < slot->n; k++)
             var[k] = new_var(m, m->var[slot->var[k]].name, "twin", at);
-            first = first < 0 ? var[k] : first;
-        }
         qs_node_set_out(m, node, slot->name, var, slot->n);
         free(var);
     }
-    return first;
+    return main_output(node);
 }
 
 /* The model with a rounded twin behind every layer. */
@@ -187,7 +199,7 @@ make_twins(struct qs_ctx *cx, struct exact *e, int variant, struct qs_model **ou
         if (twin[k] < 0)
             continue;
         e->twin_of[twin[k]] = s->node[k].layer;
-        e->layer_of[node->out[0].var[0]] = s->node[k].layer;
+        e->layer_of[main_output(node)] = s->node[k].layer;
     }
     free(twin);
     *out = m;

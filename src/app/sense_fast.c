@@ -304,11 +304,30 @@ keep_copy(struct work *w, const struct qs_value *v)
         memcpy(data, v->data, (size_t)bytes);
 }
 
-/* Layer of node k: p stands before it, and afterwards behind it, clean. */
+/* What all layers of the step of node k, which is the last of them, add: q runs them. */
+static enum qs_err
+rank_grown(struct work *w, int k, int variant)
+{
+    const struct qs_value *v;
+    double none = 0;
+    enum qs_err err = qs_probe_step(w->cx, w->q, k);
+    if (!err)
+        err = qs_probe_layer_out(w->cx, w->q, k, &v);
+    for (int i = qs_probe_first(w->p, k); i <= k && !err; i++)
+        qs_sense_energies(
+            v, &w->copy, &none,
+            &qs_sense_row(w->s, w->slot->add, w->s->node[i].layer, variant)[SUM_GROWN]);
+    return err;
+}
+
+/* Layer of node k: p stands before it, and afterwards behind it, clean, unless the next layer runs
+ * in the same step. */
 static enum qs_err
 rank_node(struct work *w, int k, int variant)
 {
-    double *row = qs_sense_row(w->s, w->slot->add, w->s->node[k].layer, variant), none = 0;
+    double *row = qs_sense_row(w->s, w->slot->add, w->s->node[k].layer, variant);
+    const bool last =
+        k + 1 == w->s->n_node || qs_probe_first(w->p, k + 1) != qs_probe_first(w->p, k);
     const struct qs_value *v;
     enum qs_err err = qs_probe_step(w->cx, w->p, k);
     if (err)
@@ -326,12 +345,9 @@ rank_node(struct work *w, int k, int variant)
         return err;
     qs_sense_energies(&w->copy, v, &row[SUM_SIGNAL], &row[SUM_NOISE]);
     keep_copy(w, v);
-    err = qs_probe_step(w->cx, w->q, k);
-    if (!err)
-        err = qs_probe_layer_out(w->cx, w->q, k, &v);
-    if (!err)
-        qs_sense_energies(v, &w->copy, &none, &row[SUM_GROWN]);
-    return err;
+    if (!last)
+        qs_probe_load(w->p, k, w->state);
+    return last ? rank_grown(w, k, variant) : QS_OK;
 }
 
 static enum qs_err

@@ -17,7 +17,8 @@ struct direction {                    /* of a layer */
     int w_in, w_state, b_in, b_state; /* constants */
     int64_t in;
     const struct qs_pack *pack_in, *pack_state;
-    float *bias; /* the sum of both */
+    const float *packed[2]; /* in use: of the input, of the state */
+    float *bias;            /* the sum of both */
 };
 
 struct rnn {
@@ -113,21 +114,21 @@ qs_rnn_lower(struct qs_fast *f, const struct qs_node *node, int32_t number)
 /* ---- weights ---- */
 
 static enum qs_err
-make_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct qs_pack_key *key,
+make_pack(struct qs_ctx *cx, const struct qs_fast *f, const void *w, int64_t oc, int64_t ic,
           struct qs_pack *out)
 {
     const struct qk_pack p = {.lanes = f->lanes,
-                              .block = (int)key->ic,
-                              .oc = key->oc,
-                              .ic = key->ic,
+                              .block = (int)ic,
+                              .oc = oc,
+                              .ic = ic,
                               .kh = 1,
                               .kw = 1,
-                              .w = key->weight->buf->data + key->weight->offset,
-                              .w_oc = key->ic,
+                              .w = w,
+                              .w_oc = ic,
                               .w_ic = 1,
                               .w_kh = 1,
                               .w_kw = 1};
-    *out = (struct qs_pack){.floats = qk_conv_packed(f->lanes, key->oc, key->ic, 1, 1)};
+    *out = (struct qs_pack){.floats = qk_conv_packed(f->lanes, oc, ic, 1, 1)};
     const enum qs_err err = qs_floats_new(cx, out->floats, &out->packed);
     if (!err)
         qk_conv_pack(&p, out->packed);
@@ -142,7 +143,8 @@ pack(struct qs_ctx *cx, struct qs_fast *f, int w, int64_t oc, int64_t ic,
         .weight = f->value[w].param, .form = STEP_RNN << 8, .vector = f->lanes, .oc = oc, .ic = ic};
     struct qs_pack made;
     *out = qs_packs_find(f->packs, &key);
-    const enum qs_err err = *out ? QS_OK : make_pack(cx, f, &key, &made);
+    const void *values = key.weight->buf->data + key.weight->offset;
+    const enum qs_err err = *out ? QS_OK : make_pack(cx, f, values, oc, ic, &made);
     if (err)
         return err;
     if (!*out)
@@ -166,6 +168,8 @@ qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
             err = pack(cx, f, d->w_state, width, r->h, &d->pack_state);
         if (!err)
             err = qs_floats_new(cx, width, &d->bias);
+        for (int k = 0; k < 2 && !err; k++)
+            d->packed[k] = (k ? d->pack_state : d->pack_in)->packed;
         for (int64_t k = 0; k < width && !err; k++)
             d->bias[k] = (float)(qs_lower_param(&f->value[d->b_in], k) +
                                  qs_lower_param(&f->value[d->b_state], k));
@@ -176,7 +180,50 @@ qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
 struct rnn *
 qs_rnn_share(struct qs_arena *a, const struct rnn *r)
 {
-    return r ? (void *)qs_arena_memdup(a, r, sizeof(*r)) : NULL;
+    struct rnn *own = r ? (void *)qs_arena_memdup(a, r, sizeof(*r)) : NULL;
+    if (own)
+        own->dir =
+            (void *)qs_arena_memdup(a, r->dir, (size_t)(r->layers * r->dirs) * sizeof(*r->dir));
+    return own;
+}
+
+/* ---- other weights ---- */
+
+int
+qs_rnn_find(const struct qs_fast *f, const struct rnn *r, int32_t var)
+{
+    int found = -1, n = 0;
+    for (int i = 0; i < r->layers * r->dirs; i++)
+        for (int k = 0; k < 2; k++)
+            if (f->value[k ? r->dir[i].w_state : r->dir[i].w_in].var == var) {
+                found = 2 * i + k;
+                n++;
+            }
+    return n == 1 ? found : -1; /* one that stands in several places cannot be replaced in one */
+}
+
+enum qs_err
+qs_rnn_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct rnn *r, int at, const void *w,
+            float **out)
+{
+    struct qs_pack made = {0};
+    const enum qs_err err =
+        make_pack(cx, f, w, GATES * r->h, at % 2 ? r->h : r->dir[at / 2].in, &made);
+    *out = made.packed;
+    return err;
+}
+
+int64_t
+qs_rnn_packed(const struct qs_fast *f, const struct rnn *r, int at)
+{
+    return qk_conv_packed(f->lanes, GATES * r->h, at % 2 ? r->h : r->dir[at / 2].in, 1, 1);
+}
+
+void
+qs_rnn_set(struct rnn *r, int at, const float *packed)
+{
+    struct direction *d = &r->dir[at / 2];
+    d->packed[at % 2] = packed ? packed : (at % 2 ? d->pack_state : d->pack_in)->packed;
 }
 
 void
@@ -264,7 +311,7 @@ project(void *arg, int64_t i, int member)
     const int dir = (int)(i / PARTS), part = (int)(i % PARTS);
     const struct direction *d = &r->dir[r->layer * r->dirs + dir];
     const int64_t rows = r->t * r->b;
-    struct qk_conv_args a = product(r, d->pack_in->packed, d->bias, d->in, rows);
+    struct qk_conv_args a = product(r, d->packed[0], d->bias, d->in, rows);
     const int panels = (a.oc_blocks + 1) / 2;
     (void)member;
     a.x = r->x;
@@ -306,7 +353,7 @@ recur(void *arg, int64_t dir, int member)
     const struct direction *d = &r->dir[r->layer * r->dirs + dir];
     const struct room m = room_of(r, (int)dir);
     const int64_t width = GATES * r->h, y_row = r->dirs * r->h;
-    struct qk_conv_args a = product(r, d->pack_state->packed, r->zero, r->h, r->b);
+    struct qk_conv_args a = product(r, d->packed[1], r->zero, r->h, r->b);
     (void)member;
     set_state(r, (int)dir, &m);
     a.x = m.hidden;

@@ -365,6 +365,14 @@ enum qs_err qs_rnn_prepare(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
 int64_t qs_rnn_scratch(const struct rnn *r); /* floats */
 struct rnn *qs_rnn_share(struct qs_arena *a,
                          const struct rnn *r); /* the same weights; NULL stays */
+/* Weights of a recurrence that a probe replaces: number of the weight that a variable is (-1:
+ * none), values in its own layout packed (*out is the caller's), how many floats, which are used
+ * (NULL: its own). */
+int qs_rnn_find(const struct qs_fast *f, const struct rnn *r, int32_t var);
+enum qs_err qs_rnn_pack(struct qs_ctx *cx, const struct qs_fast *f, const struct rnn *r, int at,
+                        const void *w, float **out) QS_MUST_CHECK;
+int64_t qs_rnn_packed(const struct qs_fast *f, const struct rnn *r, int at);
+void qs_rnn_set(struct rnn *r, int at, const float *packed);
 void qs_rnn_free(struct qs_packs *packs, struct rnn *r);
 
 /* One function per kind of step, run by fast.c. */

@@ -29,6 +29,7 @@ struct variant {
 struct layer {
     int step;
     int w_at, x_at; /* FORWARD: place of weight and activation among the step's inputs; -1 */
+    int rnn_at;     /* RNN: number of the weight; -1 */
     int rounded;    /* value that stands in for the input; -1: no variant rounds it */
     int n_variant;  /* the untouched one counts */
     struct variant *variant;
@@ -94,10 +95,12 @@ find_layer(const struct qs_fast *f, const struct qs_cut *cut, const struct qs_pr
     const int32_t number = cut ? qs_cut_find(cut, from->node) : from->node;
     const struct qs_node *node = number < 0 ? NULL : &f->m->block[0].node[number];
     l->step = node ? step_of(f, node) : -1;
-    l->w_at = l->x_at = l->rounded = -1;
+    l->w_at = l->x_at = l->rnn_at = l->rounded = -1;
     if (l->step < 0)
         return false;
     const struct step *s = &f->step[l->step];
+    if (s->kind == STEP_RNN)
+        return (l->rnn_at = qs_rnn_find(f, s->rnn, from->var)) >= 0;
     if (s->kind != STEP_FORWARD)
         return s->w >= 0 && f->value[s->w].var == from->var;
     l->w_at = place_of(node, from->var);
@@ -105,23 +108,42 @@ find_layer(const struct qs_fast *f, const struct qs_cut *cut, const struct qs_pr
     return l->w_at >= 0 && is_float_param(f, s->in[l->w_at]);
 }
 
-/* The value that the layer's step reads; -1: none that can be rounded. */
+/* Where the layer's step has the value that it reads; NULL. */
+static int *
+input_place(struct step *s, const struct layer *l)
+{
+    if (s->kind == STEP_RNN)
+        return &s->in[0];
+    if (s->kind != STEP_FORWARD)
+        return &s->x;
+    return l->x_at >= 0 ? &s->in[l->x_at] : NULL;
+}
+
+/* That value; -1: none that can be rounded. */
 static int
 input_of(const struct qs_fast *f, const struct layer *l)
 {
-    const struct step *s = &f->step[l->step];
-    const int x = s->kind != STEP_FORWARD ? s->x : l->x_at >= 0 ? s->in[l->x_at] : -1;
+    const int *place = input_place(&f->step[l->step], l);
+    const int x = place ? *place : -1;
     return x >= 0 && !f->value[x].param && f->value[x].dtype == QS_DTYPE_float32 ? x : -1;
 }
 
-/* The first value that a step makes; -1. */
+static bool
+is_main(const char *slot)
+{
+    return strcmp(slot, "Out") == 0 || strcmp(slot, "Hidden") == 0;
+}
+
+/* What a step makes: of operators with side outputs the one that counts; -1. */
 static int
 made_by(const struct step *s)
 {
-    for (int i = 0; i < s->n_out && s->y < 0; i++)
-        if (s->out[i] >= 0)
-            return s->out[i];
-    return s->y;
+    int found = s->y, k = 0;
+    for (int i = 0; s->kind == STEP_FORWARD && i < s->node->n_out; i++)
+        for (int j = 0; j < s->node->out[i].n; j++, k++)
+            if (s->out[k] >= 0 && (found < 0 || (j == 0 && is_main(s->node->out[i].name))))
+                found = s->out[k];
+    return found;
 }
 
 /* Images of a value lie `image` floats apart. */
@@ -175,7 +197,7 @@ add_layer(struct qs_ctx *cx, struct qs_fast *f, struct family *y, const struct q
 {
     struct layer *l = &y->layer[y->n_layer];
     if (!find_layer(f, y->cut, from, l) || made_by(&f->step[l->step]) < 0 ||
-        (y->n_layer > 0 && l->step <= l[-1].step))
+        (y->n_layer > 0 && l->step < l[-1].step))
         return cannot_switch(cx, f, from);
     const struct step *s = &f->step[l->step];
     const bool forward = s->kind == STEP_FORWARD;
@@ -219,6 +241,8 @@ pack_variant(struct qs_ctx *cx, const struct packing *p, const struct layer *l, 
              struct variant *v)
 {
     const struct step *s = &p->f->step[l->step];
+    if (s->kind == STEP_RNN)
+        return qs_rnn_pack(cx, p->f, s->rnn, l->rnn_at, w, &v->packed);
     if (s->kind != STEP_FORWARD)
         return qs_fast_pack(cx, p->f, s, w, &v->packed);
     struct value *to = &p->f->value[v->value];
@@ -258,18 +282,26 @@ pack_layer(struct qs_ctx *cx, void *arg, int64_t i)
     return err;
 }
 
+/* Floats of the weights of a variant. */
+static int64_t
+variant_floats(const struct qs_fast *f, const struct layer *l, const struct variant *v)
+{
+    const struct step *s = &f->step[l->step];
+    return s->kind == STEP_FORWARD ? f->value[v->value].count
+           : s->kind == STEP_RNN   ? qs_rnn_packed(f, s->rnn, l->rnn_at)
+                                   : qs_fast_packed(f, s);
+}
+
 static void
 count_params(const struct qs_fast *f, struct family *y)
 {
     for (int i = 0; i < y->n_layer; i++) {
         const struct layer *l = &y->layer[i];
-        const struct step *s = &f->step[l->step];
         for (int k = 0; k < l->n_variant; k++)
             if (l->variant[k].integers)
                 y->param_floats += l->variant[k].integers->step.pack->floats;
             else if (!l->variant[k].same)
-                y->param_floats += s->kind == STEP_FORWARD ? f->value[l->variant[k].value].count
-                                                           : qs_fast_packed(f, s);
+                y->param_floats += variant_floats(f, l, &l->variant[k]);
     }
 }
 
@@ -301,7 +333,7 @@ own_inputs(const struct family *y, struct qs_fast *f)
     for (int i = 0; i < y->n_layer; i++) {
         struct step *s = &f->step[y->layer[i].step];
         const size_t bytes = (size_t)s->n_in * sizeof(*s->in);
-        if (s->kind == STEP_FORWARD)
+        if (s->kind == STEP_FORWARD || s->kind == STEP_RNN)
             s->in = (void *)qs_arena_memdup(&f->arena, s->in, bytes);
     }
 }
@@ -452,6 +484,8 @@ qs_probe_set(struct qs_probe *p, int layer, int variant)
     p->set[layer] = variant;
     if (s->kind == STEP_FORWARD)
         s->in[l->w_at] = v->value;
+    else if (s->kind == STEP_RNN)
+        qs_rnn_set(s->rnn, l->rnn_at, v->packed);
     else
         s->args.w = s->packed = v->packed;
 }
@@ -469,24 +503,43 @@ round_input(const struct qs_probe *p, const struct layer *l, const struct varian
                        p->f->value[l->rounded].data - halo + i * from->image);
 }
 
-static enum qs_err
-run_layer(struct qs_ctx *cx, struct qs_probe *p, int layer)
+int
+qs_probe_first(const struct qs_probe *p, int layer)
 {
-    const struct layer *l = &p->family->layer[layer];
-    const struct variant *v = &l->variant[p->set[layer]];
-    struct step *s = &p->f->step[l->step];
-    if (v->integers) {
-        qs_probe_i8_run(p->f, v->integers);
-        return qs_check_cancel(cx);
+    const struct layer *l = p->family->layer;
+    while (layer > 0 && l[layer - 1].step == l[layer].step)
+        layer--;
+    return layer;
+}
+
+/* Runs the step of the next layer, and of others that it holds. */
+static enum qs_err
+run_layers(struct qs_ctx *cx, struct qs_probe *p)
+{
+    const struct family *y = p->family;
+    const int at = y->layer[p->next].step;
+    struct step *s = &p->f->step[at];
+    const struct qs_probe_i8 *integers = NULL;
+    int *x = NULL, untouched = -1;
+    for (; p->next < y->n_layer && y->layer[p->next].step == at; p->next++) {
+        const struct layer *l = &y->layer[p->next];
+        const struct variant *v = &l->variant[p->set[p->next]];
+        if (v->integers)
+            integers = v->integers;
+        if (v->integers || !v->rounds || x)
+            continue;
+        x = input_place(s, l);
+        untouched = *x;
+        round_input(p, l, v, untouched);
+        *x = l->rounded;
     }
-    if (!v->rounds)
-        return qs_fast_steps(cx, p->f, l->step, l->step + 1, NULL);
-    int *x = s->kind == STEP_FORWARD ? &s->in[l->x_at] : &s->x;
-    const int untouched = *x;
-    round_input(p, l, v, untouched);
-    *x = l->rounded;
-    const enum qs_err err = qs_fast_steps(cx, p->f, l->step, l->step + 1, NULL);
-    *x = untouched;
+    if (integers)
+        qs_probe_i8_run(p->f, integers);
+    const enum qs_err err =
+        integers ? qs_check_cancel(cx) : qs_fast_steps(cx, p->f, at, at + 1, NULL);
+    if (x)
+        *x = untouched;
+    p->at = at + 1;
     return err;
 }
 
@@ -499,8 +552,7 @@ run_to(struct qs_ctx *cx, struct qs_probe *p, int to)
         const int next = p->next < y->n_layer ? y->layer[p->next].step : p->f->n_step;
         const int stop = next < to ? next : to;
         if (p->at == next) {
-            err = run_layer(cx, p, p->next++);
-            p->at++;
+            err = run_layers(cx, p);
         } else {
             err = qs_fast_steps(cx, p->f, p->at, stop, NULL);
             p->at = stop;
@@ -613,7 +665,7 @@ qs_probe_load(struct qs_probe *p, int layer, const void *state)
 {
     const char *from = state;
     p->at = p->family->layer[layer].step;
-    p->next = layer;
+    p->next = qs_probe_first(p, layer);
     for (int i = 0; i < p->f->n_value; i++) {
         const struct value *v = &p->f->value[i];
         const size_t bytes = (size_t)v->floats * sizeof(float);

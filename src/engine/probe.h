@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Experiments in the middle of a fast plan: layers (convolutions and products with a constant
- * weight) can be switched between variants, that is other weights and a rounded input, and a run
- * can be continued from any layer with the tensors of another run. So the part before a layer is
- * computed once for all that is tried with the layer.
+ * Experiments in the middle of a fast plan: layers (convolutions, products and recurrences with a
+ * constant weight) can be switched between variants, that is other weights and a rounded input, and
+ * a run can be continued from any layer with the tensors of another run. So the part before a layer
+ * is computed once for all that is tried with the layer.
  *
  *     qs_probe_new      plan with every layer's input kept apart, all variants packed
  *     qs_probe_begin    inputs; stands before the first layer
@@ -47,9 +47,9 @@ struct qs_probe_layer {
 
 struct qs_probe;
 
-/* in[n]: types and dims of the inputs. Layers in order of their nodes, one for a node at most.
- * Variants are packed by cx->threads. QS_ERR_UNSUPPORTED: the fast engine cannot run the model, or
- * some layer is not one it can switch (named). */
+/* in[n]: types and dims of the inputs. Layers in order of their nodes; several of one node are
+ * different weights of it. Variants are packed by cx->threads. QS_ERR_UNSUPPORTED: the fast engine
+ * cannot run the model, or some layer is not one it can switch (named). */
 enum qs_err qs_probe_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *in,
                          int n, const struct qs_probe_layer *layer, int n_layer,
                          struct qs_probe **out) QS_MUST_CHECK;
@@ -69,6 +69,9 @@ enum qs_err qs_probe_step(struct qs_ctx *cx, struct qs_probe *p, int layer) QS_M
  * the variable is the layer's output, or a later one when what follows is fused into it. */
 enum qs_err qs_probe_layer_out(struct qs_ctx *cx, struct qs_probe *p, int layer,
                                const struct qs_value **out) QS_MUST_CHECK;
+/* The first of the layers that run in the same step as this one: recurrences have several weights.
+ * They share an input, which is rounded as the first of them that rounds says. */
+int qs_probe_first(const struct qs_probe *p, int layer);
 enum qs_err qs_probe_finish(struct qs_ctx *cx, struct qs_probe *p) QS_MUST_CHECK;
 int qs_probe_n_out(const struct qs_probe *p);
 const struct qs_value *qs_probe_out(const struct qs_probe *p, int i); /* after qs_probe_finish */

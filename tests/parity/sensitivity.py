@@ -64,4 +64,31 @@ for more in ([], ["--exact"]):
     report(spearman >= 0.98, f"{how}: the same ranking", f"Spearman {spearman}")
     far = [f"{w}: {got[w]:.3e}, want {want[w]:.3e}" for w in want if abs(got[w] - want[w]) > 0.05 * abs(want[w]) + 1e-6]
     report(not far, f"{how}: the same costs", *far)
+
+# Each weight of a recurrence, and layers before non-maximum suppression: the fast engine as the exact one.
+rng = np.random.default_rng(7)
+street = sorted(os.listdir(os.path.join(shared, "data", "detection_demo")))[:3]
+street = [Image.open(os.path.join(shared, "data", "detection_demo", n)).convert("RGB").resize((320, 320)) for n in street]
+np.save(os.path.join(work, "image.npy"), np.stack([np.asarray(f, "float32").transpose(2, 0, 1) / 64 - 2 for f in street]))
+np.save(os.path.join(work, "shape.npy"), np.full((3, 2), 320, "float32"))
+np.save(os.path.join(work, "scale.npy"), np.ones((3, 2), "float32"))
+np.save(os.path.join(work, "line.npy"), rng.standard_normal((3, 3, 32, 160)).astype("float32"))
+for model, arrays, types, mode in (
+        ("ch_PP-OCRv2_rec", "line.npy", "rnn", "both"),
+        ("ppyolo_tiny_sign4", "{image: image.npy, im_shape: shape.npy, scale_factor: scale.npy}", "depthwise_conv2d", "weights")):
+    listing = os.path.join(work, "pair.yaml")
+    open(listing, "w").write(f"type: tensors\nlist: {arrays}\n")
+    found = []
+    for more in ([], ["--exact"]):
+        out = subprocess.run([qslim, "sensitivity", os.path.join(shared, "models", model), "-d", listing, "--json", "-q", "--no-store",
+                              "--mode", mode, "--bits", "8", "--op-types", types, *more],
+                             check=True, stdout=subprocess.PIPE).stdout
+        found.append(json.loads(out))
+    rows = [{r["weight"]: r for r in f["layers"]} for f in found]
+    report(found[0]["layers"][0]["accumulated_db"] is not None, f"{model}: the fast engine scans {types}")
+    far = [f"{w}: {rows[0][w]['cosine']} and {rows[1][w]['cosine']}" for w in rows[1]
+           if abs(rows[0][w]["cosine"] - rows[1][w]["cosine"]) > 1e-3]
+    near = abs(found[0]["quantized"] - found[1]["quantized"]) <= 1e-3
+    report(rows[0].keys() == rows[1].keys() and not far and near, f"{model}: both engines find the same",
+           *far, found[0]["quantized"], found[1]["quantized"])
 print(f"1..{report.n}")

@@ -90,6 +90,11 @@ start(const struct graph *g, struct trial *t)
     for (int32_t i = 0; i < t->m->block[0].n_node; i++) {
         const struct qs_node *node = &t->m->block[0].node[i];
         const char *slot = node->op ? node->op->weight_slot : NULL;
+        const struct qs_slot *list = qs_node_in(node, "WeightList");
+        for (int k = 0; list && k < list->n / 2; k++) /* biases follow */
+            add_layer(t, i, list->var[k], qs_node_input(node, "Input", 0));
+        if (list)
+            continue;
         const int32_t w = slot ? qs_node_input(node, slot, 0) : -1;
         if (w >= 0 && t->m->var[w].data)
             add_layer(t, i, w, qs_node_input(node, *slot == 'F' ? "Input" : "X", 0));
@@ -385,6 +390,19 @@ static struct graph graphs[] = {
       "where_index Condition:x > Out:i", "conv2d Input:r Filter:w2(3,20,1,1) > Output:d",
       "gather_nd X:d Index:i > Out:g", "scale X:g > Out:y scale=0.5"},
      2},
+    {"weights of a recurrence, and of one that runs as it is",
+     "5,3,20",
+     {"fill_constant > Out:h shape=[2,3,32] value=0.25 dtype=5",
+      "fill_constant > Out:c shape=[2,3,32] value=-0.5 dtype=5",
+      "rnn Input:x PreState:h PreState:c WeightList:a(128,20) WeightList:b(128,32) "
+      "WeightList:d(128,20) WeightList:e(128,32) WeightList:f(128) WeightList:g(128) "
+      "WeightList:i(128) WeightList:j(128) > Out:o State:p State:q mode=LSTM hidden_size=32 "
+      "num_layers=1 is_bidirec=true is_test=true",
+      "fill_constant > Out:k shape=[1,3,8] value=0.5 dtype=5",
+      "rnn Input:o PreState:k WeightList:l(24,64) WeightList:m(24,8) WeightList:n(24) "
+      "WeightList:r(24) > Out:s State:t mode=GRU hidden_size=8 num_layers=1 is_test=true",
+      "matmul_v2 X:s Y:w(8,5) > Out:y"},
+     7},
     {"a layer that nothing reads",
      "1,3,8,8",
      {CONV1, "conv2d Input:c Filter:w2(20,20,1,1) > Output:d", "relu X:c > Out:y"},
