@@ -49,6 +49,8 @@ ui_task_went_on(struct ui_task *task)
 {
     enum { EACH_SECONDS = 3 };
     const struct ui_task_mark now = mark_of(task);
+    if (now.share < task->mark[1].share) /* the next step begins */
+        task->mark[0] = task->mark[1] = now;
     if (now.seconds - task->mark[1].seconds < EACH_SECONDS)
         return;
     task->mark[0] = task->mark[1];

@@ -14,7 +14,12 @@ struct ui;
 struct ui_task {
     struct qs_job job; /* first */
     char *title;
-    bool quiet;   /* of the workbench's own accord: not listed once it is over */
+    /* Told apart by: 1, 2, ... what the user asked for; -1, -2, ... of the workbench's own accord.
+     * Set by ui_submit, as is the worker. */
+    int number;
+    struct qs_worker *worker;
+    bool quiet;   /* of its own accord: runs aside, not listed once it is over */
+    bool aside;   /* asked for, but short: does not wait for what runs */
     char *result; /* what came of it, for the list; NULL: nothing to say */
     bool over;    /* finish and release were called */
     /* how far it was after so many seconds: now and then, for the rate */

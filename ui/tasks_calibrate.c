@@ -33,7 +33,9 @@ static void
 finish_seen(struct ui *ui, struct ui_task *task)
 {
     struct seen_task *t = (struct seen_task *)task;
-    if (task->job.state != QS_JOB_DONE || !t->seen)
+    const struct ui_calibration *has = task->model->calibration;
+    /* one that was made meanwhile is newer */
+    if (task->job.state != QS_JOB_DONE || !t->seen || (has && has->run > t->seen->run))
         return;
     ui_model_calibrated(task->model, t->seen);
     t->seen = NULL;

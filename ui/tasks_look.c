@@ -207,7 +207,7 @@ ui_task_look(struct ui *ui, int layer)
     t->task.finish = finish_look;
     t->task.release = release_look;
     if (ui->looking)
-        qs_worker_cancel(ui->worker, &ui->looking->job);
+        qs_worker_cancel(ui->looking->worker, &ui->looking->job);
     ui->looking = &t->task;
     ui_submit(ui, &t->task);
 }

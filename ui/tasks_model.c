@@ -29,7 +29,7 @@ cancel_tasks_of(struct ui *ui, const struct ui_model *m)
 {
     for (int i = 0; i < ui->n_tasks; i++)
         if (m && ui->task[i]->model == m && ui->task[i]->quiet && !ui->task[i]->over)
-            qs_worker_cancel(ui->worker, &ui->task[i]->job);
+            qs_worker_cancel(ui->task[i]->worker, &ui->task[i]->job);
 }
 
 static void
@@ -92,10 +92,11 @@ ui_task_open(struct ui *ui, const char *path)
 {
     struct open_task *t = ui_task_new(sizeof(*t), run_open, _("open %s"), path);
     t->path = qs_xstrdup(path);
+    t->task.aside = true;
     t->task.finish = finish_open;
     t->task.release = release_open;
     if (ui->opening)
-        qs_worker_cancel(ui->worker, &ui->opening->job);
+        qs_worker_cancel(ui->opening->worker, &ui->opening->job);
     ui->opening = &t->task;
     ui_submit(ui, &t->task);
 }

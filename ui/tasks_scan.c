@@ -50,7 +50,8 @@ finish_read(struct ui *ui, struct ui_task *task)
 {
     struct read_task *t = (struct read_task *)task;
     /* a scan that has begun meanwhile is newer */
-    if (task->job.state != QS_JOB_DONE || task->model != ui->model || ui->scan.task)
+    if (task->job.state != QS_JOB_DONE || task->model != ui->model || ui->scan.task ||
+        ui->scan.run.id > t->run.id)
         return;
     qs_run_release(&ui->scan.run);
     ui->scan.run = t->run;

@@ -75,7 +75,8 @@ ui_init(struct qs_ctx *cx, struct ui *ui)
     ui_plan_init(&ui->plan);
     ui_prompt_init(&ui->prompt);
     ui_scan_init(&ui->scan);
-    return qs_worker_new(cx, &ui->worker);
+    const enum qs_err err = qs_worker_new(cx, &ui->worker);
+    return err ? err : qs_worker_new(cx, &ui->aside);
 }
 
 static void
@@ -93,6 +94,7 @@ ui_release(struct ui *ui)
         if (ui->state[v])
             ui_views[v].view->close(ui, ui->state[v]);
     qs_worker_free(ui->worker);
+    qs_worker_free(ui->aside);
     for (int i = 0; i < ui->n_tasks; i++)
         ui_task_free(ui->task[i]);
     free(ui->task);
@@ -263,7 +265,9 @@ ui_submit(struct ui *ui, struct ui_task *task)
         }
     ui->task = qs_xrealloc(ui->task, (size_t)(ui->n_tasks + 1) * sizeof(*ui->task));
     ui->task[ui->n_tasks++] = task;
-    qs_worker_submit(ui->worker, &task->job);
+    task->number = task->quiet ? -++ui->n_own : ++ui->n_asked;
+    task->worker = task->quiet || task->aside ? ui->aside : ui->worker;
+    qs_worker_submit(task->worker, &task->job);
     ui_emit(ui, UI_EVENT_JOB);
 }
 
@@ -289,7 +293,7 @@ ui_pump(struct ui *ui)
 {
     struct qs_job_event ev;
     bool job_changed = false;
-    while (qs_worker_take(ui->worker, &ev)) {
+    while (qs_worker_take(ui->worker, &ev) || qs_worker_take(ui->aside, &ev)) {
         struct ui_task *task = (struct ui_task *)ev.job;
         job_changed = true;
         switch (ev.kind) {
@@ -342,10 +346,11 @@ void
 ui_wait_idle(struct ui *ui)
 {
     ui_pump(ui);
-    while (!qs_worker_idle(ui->worker) && !ui->quit) {
-        struct pollfd pfd[2] = {{.fd = qs_worker_fd(ui->worker), .events = POLLIN},
+    while (!(qs_worker_idle(ui->worker) && qs_worker_idle(ui->aside)) && !ui->quit) {
+        struct pollfd pfd[3] = {{.fd = qs_worker_fd(ui->worker), .events = POLLIN},
+                                {.fd = qs_worker_fd(ui->aside), .events = POLLIN},
                                 {.fd = signal_pipe[0], .events = POLLIN}};
-        poll(pfd, 2, 1000);
+        poll(pfd, 3, 1000);
         take_signals(ui);
         ui_pump(ui);
     }
@@ -401,11 +406,12 @@ ui_loop(struct ui *ui)
         struct ui_table *t = ui_focused_table(ui);
         const bool more = t && work_on(ui, t, 8);
         ui->dirty = ui->dirty || more;
-        struct pollfd pfd[3] = {{.fd = ui_screen_fd(ui->screen), .events = POLLIN},
+        struct pollfd pfd[4] = {{.fd = ui_screen_fd(ui->screen), .events = POLLIN},
                                 {.fd = qs_worker_fd(ui->worker), .events = POLLIN},
+                                {.fd = qs_worker_fd(ui->aside), .events = POLLIN},
                                 {.fd = signal_pipe[0], .events = POLLIN}};
         const int timeout = sleep_ms(ui, last_draw_ms, more);
-        const int n = poll(pfd, 3, timeout);
+        const int n = poll(pfd, 4, timeout);
         take_signals(ui);
         ui_pump(ui);
         const bool typed = take_keys(ui);

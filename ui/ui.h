@@ -23,7 +23,9 @@ struct ui_log_line {
 
 struct ui {
     struct ui_screen *screen;
-    struct qs_worker *worker;
+    /* What the user asked for, one after the other; what the workbench looks up meanwhile, so that
+     * no list waits for a scan. */
+    struct qs_worker *worker, *aside;
     struct ui_config config;
     const char *db; /* from the command line, borrowed; NULL: the default store */
     /* what is open */
@@ -57,6 +59,7 @@ struct ui {
     int n_log;
     struct ui_task **task; /* all, oldest first */
     int n_tasks;
+    int n_asked, n_own; /* so far, for their numbers */
     bool quit, dirty;
     bool stats_came; /* since the views were told */
     int killed_by;   /* signal, 0: none */

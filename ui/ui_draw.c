@@ -145,19 +145,23 @@ draw_hints(struct ui *ui, int y)
     }
 }
 
-/* The job that runs, else one that is paused; NULL: neither. */
+/* The job that runs, one that was asked for before others; else one that is paused; NULL: none. */
 static const struct ui_task *
 running_task(const struct ui *ui)
 {
-    const struct ui_task *paused = NULL;
+    const struct ui_task *paused = NULL, *own = NULL;
     for (int i = ui->n_tasks - 1; i >= 0; i--) {
         const struct ui_task *t = ui->task[i];
-        if (t->job.state == QS_JOB_RUNNING && !t->over)
+        if (t->over)
+            continue;
+        if (t->job.state == QS_JOB_RUNNING && !t->quiet)
             return t;
-        if (t->job.state == QS_JOB_PAUSED && !t->over)
+        if (t->job.state == QS_JOB_RUNNING)
+            own = t;
+        if (t->job.state == QS_JOB_PAUSED)
             paused = t;
     }
-    return paused;
+    return own ? own : paused;
 }
 
 /* "statistics 34 %" at the right end of the footer. */

@@ -12,7 +12,7 @@
 
 struct state {
     struct ui_list list;
-    /* newest first; those of the workbench's own accord only while they run */
+    /* newest first, below them those of the workbench's own accord while they run */
     struct ui_task **row;
     int n;
 };
@@ -27,14 +27,15 @@ static void
 text_id(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     (void)c;
-    qs_str_printf(out, "%d", at(arg, row)->job.id);
+    if (at(arg, row)->number > 0)
+        qs_str_printf(out, "%d", at(arg, row)->number);
 }
 
 static double
 value_id(const struct ui_column *c, void *arg, int row)
 {
     (void)c;
-    return at(arg, row)->job.id;
+    return at(arg, row)->number;
 }
 
 static void
@@ -169,7 +170,7 @@ static const struct ui_column column[] = {
      .least = 14,
      .most = 30,
      .drop = 3,
-     .help = N_("how far"),
+     .help = N_("how far it is with the step that stands at the end of the row"),
      .text = text_progress,
      .value = value_progress,
      .paint = paint_progress},
@@ -188,7 +189,7 @@ static const struct ui_column column[] = {
      .most = 7,
      .right = true,
      .drop = 4,
-     .help = N_("how long still, at the rate of the last seconds"),
+     .help = N_("how long this step takes still, at the rate of the last seconds"),
      .text = text_time,
      .data = 1},
     {.name = "rate",
@@ -216,6 +217,12 @@ current(const struct state *st)
     return row >= 0 ? st->row[row] : NULL;
 }
 
+static bool
+is_listed(const struct ui_task *t)
+{
+    return !t->quiet || !t->over || t->job.state == QS_JOB_FAILED;
+}
+
 /* The cursor stays on its job, or on the newest. */
 static void
 new_rows(struct state *st)
@@ -226,11 +233,12 @@ new_rows(struct state *st)
     int64_t *id = qs_xcalloc((size_t)ui->n_tasks + 1, sizeof(*id));
     st->row = qs_xrealloc(st->row, (size_t)(ui->n_tasks + 1) * sizeof(struct ui_task *));
     st->n = 0;
-    for (int i = ui->n_tasks - 1; i >= 0; i--)
-        if (!ui->task[i]->quiet || !ui->task[i]->over || ui->task[i]->job.state == QS_JOB_FAILED) {
-            id[st->n] = ui->task[i]->job.id;
-            st->row[st->n++] = ui->task[i];
-        }
+    for (int own = 0; own < 2; own++)
+        for (int i = ui->n_tasks - 1; i >= 0; i--)
+            if (ui->task[i]->quiet == own && is_listed(ui->task[i])) {
+                id[st->n] = ui->task[i]->number;
+                st->row[st->n++] = ui->task[i];
+            }
     ui_table_set_rows_by_id(t, id, st->n);
     if (newest)
         ui_table_go(t, 0);
@@ -330,11 +338,11 @@ act(struct ui *ui, void *state, enum ui_action action, const char *arg)
     if (task->over)
         ui_say(ui, UI_DIM, _("this job is over"));
     else if (action == UI_ACT_CANCEL)
-        qs_worker_cancel(ui->worker, &task->job);
+        qs_worker_cancel(task->worker, &task->job);
     else if (task->job.state == QS_JOB_PAUSED)
-        qs_worker_resume(ui->worker, &task->job);
+        qs_worker_resume(task->worker, &task->job);
     else
-        qs_worker_pause(ui->worker, &task->job);
+        qs_worker_pause(task->worker, &task->job);
     return true;
 }
 

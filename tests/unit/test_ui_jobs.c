@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -41,7 +42,7 @@ static struct ui_task *
 add_task(struct ui *ui, const char *title, enum qs_job_state state)
 {
     struct ui_task *t = ui_task_new(sizeof(*t), NULL, "%s", title);
-    t->job.id = ui->n_tasks + 1;
+    t->number = ++ui->n_asked;
     t->job.state = state;
     ui->task = realloc(ui->task, (size_t)(ui->n_tasks + 1) * sizeof(struct ui_task *));
     ui->task[ui->n_tasks++] = t;
@@ -88,6 +89,45 @@ a_paused_job_stands_still(void **state)
     assert_shows(ui, "1 paused", "25 %");
     assert_shows(ui, "1 paused", " 0:30   1:30     0.8/s");
     assert_shows(ui, "? Help", "paused: evaluate 25 %");
+}
+
+static enum qs_err
+run_until_cancelled(struct qs_ctx *cx, struct qs_job *job)
+{
+    const struct timespec pause = {.tv_nsec = 1000 * 1000};
+    (void)job;
+    while (qs_check_cancel(cx) == QS_OK)
+        nanosleep(&pause, NULL);
+    return qs_check_cancel(cx);
+}
+
+static enum qs_err
+run_at_once(struct qs_ctx *cx, struct qs_job *job)
+{
+    (void)cx;
+    (void)job;
+    return QS_OK;
+}
+
+/* Lists are read while a scan runs. Would hang otherwise. */
+static void
+what_the_workbench_looks_up_does_not_wait(void **state)
+{
+    struct ui *ui = *state;
+    struct ui_task *scan = ui_task_new(sizeof(*scan), run_until_cancelled, "scan");
+    struct ui_task *list = ui_task_new(sizeof(*list), run_at_once, "read the runs");
+    list->quiet = true;
+    ui_submit(ui, scan);
+    ui_submit(ui, list);
+    while (!list->over)
+        ui_pump(ui);
+    assert_int_equal(list->job.state, QS_JOB_DONE);
+    assert_false(scan->over);
+    ui_go(ui, UI_VIEW_JOBS);
+    assert_shows(ui, "1 running", "scan");
+    qs_worker_cancel(scan->worker, &scan->job);
+    ui_wait_idle(ui);
+    assert_int_equal(scan->job.state, QS_JOB_CANCELLED);
 }
 
 /* Half of it in 60 s, then a tenth in 4 s. */
@@ -149,6 +189,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_paused_job_stands_still, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_workbench_looks_up_does_not_wait, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(the_time_left_goes_by_the_last_seconds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(metrics_stand_below_with_their_course, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_cursor_stays_on_its_job, set_up, tear_down),
