@@ -27,6 +27,7 @@ struct state {
     struct type_row *type;
     int n_types;
     struct ui_panes panes;
+    bool explained; /* what the choice under the cursor is stands on the screen */
 };
 
 /* Operator types */
@@ -183,7 +184,7 @@ static const struct ui_column rule_column[] = {
     {.name = "rule",
      .title = N_("rules (the last that matches decides)"),
      .least = 16,
-     .help = N_("PATTERN=skip or PATTERN=bits:N"),
+     .help = N_("PATTERN=skip, PATTERN=bits:N, PATTERN=algo:NAME or PATTERN=threshold:T"),
      .text = text_rule},
     {.name = "matches",
      .title = N_("weights"),
@@ -203,7 +204,8 @@ add_rule(struct ui *ui, const char *rule)
     if (pattern)
         ui_rule_pattern_add(ui, pattern, eq + 1);
     else
-        ui_say(ui, UI_BAD, _("a rule is PATTERN=skip or PATTERN=bits:N, not '%s'"), rule);
+        ui_say(ui, UI_BAD, _("a rule is PATTERN=skip, bits:N, algo:NAME or threshold:T, not '%s'"),
+               rule);
     free(pattern);
 }
 
@@ -412,12 +414,31 @@ draw_only(struct state *st, struct ui_screen *s, struct ui_rect r)
                st->ui->model->scales ? _("none was found") : _("reading the scales ..."));
 }
 
+/* The operator types, and below them, where there is room, what the choice under the cursor is. */
+static void
+draw_types(struct state *st, struct ui_screen *s, struct ui_rect r)
+{
+    const int row = ui_table_row(&st->form.table), rows = st->types.n_shown + 2;
+    struct ui_rect below = {r.y + rows, r.x + 1, r.h - rows, r.w - 1};
+    ui_panes_draw(&st->panes, PANE_TYPES, s, r);
+    if (st->panes.at != PANE_CHOICES || row < 0)
+        return;
+    const char *help = _(st->form.opt[row]->help);
+    st->explained = ui_put_wrapped(NULL, below, UI_DIM, help) < below.h;
+    if (!st->explained)
+        return;
+    ui_put(s, below.y++, below.x, below.w, UI_STRONG, st->form.opt[row]->name);
+    below.h--;
+    ui_put_wrapped(s, below, UI_DIM, help);
+}
+
 static void
 draw_panes(struct state *st, struct ui_screen *s, struct ui_rect r)
 {
     enum { LOW = 9, WIDE = 150 };
     struct ui_panes *p = &st->panes;
     ui_panes_begin(p);
+    st->explained = false;
     if (r.h < LOW || r.w < 60 || p->at == PANE_SCALES) {
         draw_only(st, s, r);
         return;
@@ -425,7 +446,7 @@ draw_panes(struct state *st, struct ui_screen *s, struct ui_rect r)
     if (r.w >= WIDE) {
         const int a = r.w / 2, b = r.w * 7 / 10;
         ui_panes_draw(p, PANE_CHOICES, s, (struct ui_rect){r.y, r.x, r.h, a - 1});
-        ui_panes_draw(p, PANE_TYPES, s, (struct ui_rect){r.y, r.x + a, r.h, b - a - 1});
+        draw_types(st, s, (struct ui_rect){r.y, r.x + a, r.h, b - a - 1});
         ui_panes_draw(p, PANE_RULES, s, (struct ui_rect){r.y, r.x + b, r.h, r.w - b});
         return;
     }
@@ -436,7 +457,7 @@ draw_panes(struct state *st, struct ui_screen *s, struct ui_rect r)
     const int upper = rows < most ? rows : most;
     ui_panes_draw(p, PANE_CHOICES, s, (struct ui_rect){r.y, r.x, upper, left});
     ui_panes_draw(p, PANE_RULES, s, (struct ui_rect){r.y + upper + 1, r.x, r.h - upper - 1, left});
-    ui_panes_draw(p, PANE_TYPES, s, (struct ui_rect){r.y, r.x + left + 1, r.h, r.w - left - 1});
+    draw_types(st, s, (struct ui_rect){r.y, r.x + left + 1, r.h, r.w - left - 1});
 }
 
 static void
@@ -521,8 +542,9 @@ status(struct ui *ui, void *state, struct qs_str *out)
         return;
     }
     if (st->panes.at == PANE_CHOICES && row >= 0)
-        qs_str_printf(out, "%d/%d %s: %s;", st->form.table.cursor + 1, st->form.table.n_shown,
-                      st->form.opt[row]->name, _(st->form.opt[row]->help));
+        qs_str_printf(out, "%d/%d %s%s%s;", st->form.table.cursor + 1, st->form.table.n_shown,
+                      st->form.opt[row]->name, st->explained ? "" : ": ",
+                      st->explained ? "" : _(st->form.opt[row]->help));
     else
         qs_str_printf(out, _("%s;"), _(name[st->panes.at]));
     if (ui->plan.n_undo + ui->plan.n_redo > 0)
