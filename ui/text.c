@@ -62,7 +62,9 @@ ui_add_metric(struct qs_str *out, const char *name, double value)
 {
     struct qs_metric_look look = {.format = fabs(value) < 10 ? "%.4f" : "%.4g"};
     char text[64];
-    qs_app_metric_look(name, &look);
+    /* "verify_int8_cosine" is a cosine */
+    const char *of = strncmp(name, "verify_", 7) == 0 ? strchr(name + 7, '_') : NULL;
+    qs_app_metric_look(of ? of + 1 : name, &look);
     snprintf(text, sizeof(text), look.format, value);
     qs_str_add(out, text);
 }

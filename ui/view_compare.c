@@ -93,6 +93,20 @@ set_fact(struct state *st, const char *name, int i, const char *value)
     free(old);
 }
 
+/* "0.8400 (0.7558 .. 0.8990)" */
+static void
+add_metric(struct qs_str *out, const struct qs_run_metric *m)
+{
+    ui_add_metric(out, m->name, m->value);
+    if (isnan(m->low) || isnan(m->high))
+        return;
+    qs_str_add(out, " (");
+    ui_add_metric(out, m->name, m->low);
+    qs_str_add(out, " .. ");
+    ui_add_metric(out, m->name, m->high);
+    qs_str_add(out, ")");
+}
+
 static void
 add_numbers(struct state *st, int i)
 {
@@ -116,9 +130,7 @@ add_numbers(struct state *st, int i)
     set_fact(st, _("layers"), i, s.s);
     for (int k = 0; k < r->n_metric; k++) {
         qs_str_clear(&s);
-        qs_str_printf(&s, "%.5g", r->metric[k].value);
-        if (!isnan(r->metric[k].low) && !isnan(r->metric[k].high))
-            qs_str_printf(&s, " (%.5g .. %.5g)", r->metric[k].low, r->metric[k].high);
+        add_metric(&s, &r->metric[k]);
         set_fact(st, r->metric[k].name, i, s.s);
     }
     qs_str_release(&s);

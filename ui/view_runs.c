@@ -108,8 +108,10 @@ text_metrics(const struct ui_column *c, void *arg, int row, struct qs_str *out)
 {
     const struct qs_run *r = at(arg, row);
     (void)c;
-    for (int i = 0; i < r->n_metric; i++)
-        qs_str_printf(out, "%s%s %.4g", i ? ", " : "", r->metric[i].name, r->metric[i].value);
+    for (int i = 0; i < r->n_metric; i++) {
+        qs_str_printf(out, "%s%s ", i ? ", " : "", r->metric[i].name);
+        ui_add_metric(out, r->metric[i].name, r->metric[i].value);
+    }
 }
 
 #define NUMBER .text = text_number, .value = value_number
@@ -127,7 +129,7 @@ static const struct ui_column column[] = {
      .title = N_("when"),
      .least = 16,
      .most = 16,
-     .drop = 6,
+     .drop = 7,
      .help = N_("when it began"),
      .data = STARTED,
      NUMBER},
@@ -141,7 +143,7 @@ static const struct ui_column column[] = {
      .title = N_("method"),
      .least = 11,
      .most = 14,
-     .drop = 4,
+     .drop = 5,
      .help = N_("method of the plan"),
      .data = METHOD,
      TEXT},
@@ -150,7 +152,7 @@ static const struct ui_column column[] = {
      .least = 4,
      .most = 4,
      .right = true,
-     .drop = 3,
+     .drop = 4,
      .help = N_("bits of the weights"),
      .data = BITS,
      NUMBER},
@@ -159,7 +161,7 @@ static const struct ui_column column[] = {
      .least = 8,
      .most = 8,
      .right = true,
-     .drop = 7,
+     .drop = 8,
      .unit = N_("bytes"),
      .help = N_("size of program and parameters before"),
      .data = BEFORE,
@@ -169,7 +171,7 @@ static const struct ui_column column[] = {
      .least = 8,
      .most = 8,
      .right = true,
-     .drop = 2,
+     .drop = 6,
      .unit = N_("bytes"),
      .help = N_("size after"),
      .data = AFTER,
@@ -186,7 +188,7 @@ static const struct ui_column column[] = {
      .title = N_("state"),
      .least = 8,
      .most = 11,
-     .drop = 5,
+     .drop = 3,
      .help = N_("how it ended"),
      .data = STATE,
      TEXT,
@@ -203,7 +205,7 @@ static const struct ui_column column[] = {
      .title = N_("metrics"),
      .least = 12,
      .most = 40,
-     .drop = 10,
+     .drop = 2,
      .help = N_("what was measured"),
      .text = text_metrics},
     {.name = "seconds",
@@ -211,7 +213,7 @@ static const struct ui_column column[] = {
      .least = 8,
      .most = 9,
      .right = true,
-     .drop = 8,
+     .drop = 9,
      .unit = N_("s"),
      .help = N_("how long it took"),
      .data = SECONDS,
@@ -220,7 +222,7 @@ static const struct ui_column column[] = {
      .title = N_("output"),
      .least = 12,
      .most = 60,
-     .drop = 9,
+     .drop = 10,
      .help = N_("folder it was written to"),
      .data = OUTPUT,
      TEXT},
