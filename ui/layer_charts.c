@@ -148,13 +148,19 @@ chart_title(const struct ui_charts *c, int chart, char *out, size_t cap)
         snprintf(out, cap, _("histogram, %s"), scale);
         break;
     case UI_CHART_AFTER:
-        snprintf(out, cap, _("at %d bits over before, %s"), bits, scale);
+        if (bits > 0)
+            snprintf(out, cap, _("at %d bits over before, %s"), bits, scale);
+        else
+            snprintf(out, cap, _("quantized over before, %s"), scale);
         break;
     case UI_CHART_CHANNELS:
         snprintf(out, cap, "%s", _("min..max of each channel"));
         break;
     case UI_CHART_ERROR:
-        snprintf(out, cap, _("error of each channel at %d bits"), bits);
+        if (bits > 0)
+            snprintf(out, cap, _("error of each channel at %d bits"), bits);
+        else
+            snprintf(out, cap, "%s", _("error of each channel"));
         break;
     case UI_CHART_ACTIVATION:
         snprintf(out, cap, _("sizes in %.60s, %s"), c->seen_name, scale);

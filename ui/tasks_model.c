@@ -3,6 +3,7 @@
 #include "ui/tasks.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/i18n.h"
 #include "base/mem.h"
@@ -58,7 +59,7 @@ void
 ui_adopt(struct ui *ui, struct qs_opened *opened)
 {
     cancel_tasks_of(ui, ui->model);
-    const bool another = ui->model != NULL;
+    const bool another = ui->model && strcmp(ui->model->opened->path, opened->path) != 0;
     ui_model_unref(ui->model);
     ui->model = ui_model_new(opened);
     ui->op = ui->layer = -1;

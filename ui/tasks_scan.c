@@ -197,6 +197,10 @@ finish_scan(struct ui *ui, struct ui_task *task)
     if (task->job.state == QS_JOB_DONE) {
         task->result = result_of(&t->done);
         ui_say(ui, UI_GOOD, _("scanned: %s"), task->result);
+    } else if (task->job.state == QS_JOB_CANCELLED && t->done.run.id) {
+        task->result = qs_xasprintf(_("run %lld keeps what it has; R in Sensitivity goes on"),
+                                    (long long)t->done.run.id);
+        ui_say(ui, UI_CAUTION, _("scan stopped: %s"), task->result);
     }
     if (ui->scan.task == task) {
         ui->scan.task = NULL;
