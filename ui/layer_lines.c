@@ -325,7 +325,7 @@ add_scale(struct ui_lines *ls, const struct ui_model *m, const struct ui_scale *
     add(ls, ui_scale_kind_name(s->kind), _("%s: %d bits"), m->opened->model->var[s->var].name,
         s->bits);
     if (s->n == 1)
-        add(ls, N_("scale"), _("%.6g, up to %.6g"), s->scale[0], s->scale[0] * most);
+        add(ls, N_("scale factor"), _("%.6g, up to %.6g"), s->scale[0], s->scale[0] * most);
     else
         add(ls, N_("scales"), _("%lld along axis %d, %.4g .. %.4g"), (long long)s->n, s->axis,
             s->lo, s->hi);

@@ -109,7 +109,9 @@ text_metrics(const struct ui_column *c, void *arg, int row, struct qs_str *out)
     const struct qs_run *r = at(arg, row);
     (void)c;
     for (int i = 0; i < r->n_metric; i++) {
-        qs_str_printf(out, "%s%s ", i ? ", " : "", r->metric[i].name);
+        if (isnan(r->metric[i].value))
+            continue;
+        qs_str_printf(out, "%s%s ", out->n ? ", " : "", r->metric[i].name);
         ui_add_metric(out, r->metric[i].name, r->metric[i].value);
     }
 }

@@ -101,8 +101,8 @@ draw_none(const struct ui *ui, struct ui_rect r)
     const char *text = !ui->model       ? _("no model is open; 1 lists models, :open PATH")
                        : ui->scan.task  ? _("scanning ...")
                        : !ui->scan.read ? _("reading the newest scan ...")
-                                        : _("no scan of this model yet; :scan DATA makes one, "
-                                            "Tab shows its choices");
+                                        : _("no scan of this model yet; S makes one, Tab shows "
+                                            "its choices");
     ui_put_wrapped(ui->screen, (struct ui_rect){r.y + 2, r.x + 2, r.h - 2, r.w - 4}, UI_DIM, text);
 }
 
