@@ -9,9 +9,9 @@
 #include "base/mem.h"
 #include "model/quant_ops.h"
 
-void
-qs_put_start(struct qs_put *p, struct qs_ctx *cx, struct qs_model *m,
-             const struct qs_static_notes *notes, const struct qs_put_options *opt)
+static void
+start(struct qs_put *p, struct qs_ctx *cx, struct qs_model *m, const struct qs_static_notes *notes,
+      const struct qs_put_options *opt)
 {
     const size_t n_var = (size_t)m->n_var + 1;
     *p = (struct qs_put){.cx = cx, .m = m, .notes = notes, .opt = opt, .n_var = m->n_var};
@@ -34,8 +34,8 @@ qs_put_start(struct qs_put *p, struct qs_ctx *cx, struct qs_model *m,
         p->weight[i] = -1;
 }
 
-enum qs_err
-qs_put_finish(struct qs_put *p, enum qs_err err)
+static enum qs_err
+finish(struct qs_put *p, enum qs_err err)
 {
     struct qs_block *b = &p->m->block[0];
     if (!err) {
@@ -53,6 +53,36 @@ qs_put_finish(struct qs_put *p, enum qs_err err)
     free(p->act);
     free(p->weight);
     return err;
+}
+
+/* An operator that is not in the notes must not read a weight of theirs. */
+static enum qs_err
+check_readers(const struct qs_put *p)
+{
+    for (int i = 0; i < p->notes->n_weight; i++) {
+        const int32_t var = p->notes->weight[i].var;
+        for (int k = 0; k < p->edges->n_reader[var]; k++) {
+            const struct qs_ref r = p->edges->reader[var][k];
+            const int at = r.block == 0 ? qs_static_find_node(p->notes, r.node) : -1;
+            if (at < 0 || p->notes->node[at].weight != i)
+                return qs_fail(p->cx, QS_ERR_UNSUPPORTED,
+                               _("weight '%s' is also read by an operator that is not quantized"),
+                               p->m->var[var].name);
+        }
+    }
+    return QS_OK;
+}
+
+enum qs_err
+qs_put_all(struct qs_ctx *cx, struct qs_model *m, const struct qs_static_notes *notes,
+           const struct qs_put_options *opt, enum qs_err (*put)(struct qs_put *p, int i))
+{
+    struct qs_put p;
+    start(&p, cx, m, notes, opt);
+    enum qs_err err = check_readers(&p);
+    for (int i = 0; i < p.before->block[0].n_node && !err; i++)
+        err = put(&p, i);
+    return finish(&p, err);
 }
 
 /* Nodes */
@@ -297,21 +327,4 @@ qs_put_range(const struct qs_put *p, int32_t var)
 {
     const int at = var < p->n_var ? p->range_of[var] : -1;
     return at < 0 ? NULL : &p->notes->act[at];
-}
-
-enum qs_err
-qs_put_check(const struct qs_put *p)
-{
-    for (int i = 0; i < p->notes->n_weight; i++) {
-        const int32_t var = p->notes->weight[i].var;
-        for (int k = 0; k < p->edges->n_reader[var]; k++) {
-            const struct qs_ref r = p->edges->reader[var][k];
-            const int at = r.block == 0 ? qs_static_find_node(p->notes, r.node) : -1;
-            if (at < 0 || p->notes->node[at].weight != i)
-                return qs_fail(p->cx, QS_ERR_UNSUPPORTED,
-                               _("weight '%s' is also read by an operator that is not quantized"),
-                               p->m->var[var].name);
-        }
-    }
-    return QS_OK;
 }

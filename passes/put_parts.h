@@ -28,10 +28,11 @@ struct qs_put {
     int32_t *weight;     /* [notes->n_weight] made for it; -1 */
 };
 
-void qs_put_start(struct qs_put *p, struct qs_ctx *cx, struct qs_model *m,
-                  const struct qs_static_notes *notes, const struct qs_put_options *opt);
-/* Gives the model its new nodes unless err; returns err. */
-enum qs_err qs_put_finish(struct qs_put *p, enum qs_err err);
+/* Gives the model new nodes: those that `put` makes of each node of block 0 in turn.
+ * QS_ERR_UNSUPPORTED when an operator that is not in the notes reads a weight of theirs. */
+enum qs_err qs_put_all(struct qs_ctx *cx, struct qs_model *m, const struct qs_static_notes *notes,
+                       const struct qs_put_options *opt,
+                       enum qs_err (*put)(struct qs_put *p, int i)) QS_MUST_CHECK;
 
 /* A copy of node i of the float graph at the end of the new list. */
 struct qs_node *qs_put_node(struct qs_put *p, int i);
@@ -64,8 +65,6 @@ void qs_put_written(struct qs_put *p, const struct qs_node *node);
 bool qs_put_plain_reader(const struct qs_put *p, int i, int32_t var);
 /* The entry of the notes for a variable; NULL. */
 const struct qs_quant_act *qs_put_range(const struct qs_put *p, int32_t var);
-/* QS_ERR_UNSUPPORTED when an operator that is not in the notes reads a weight of theirs. */
-enum qs_err qs_put_check(const struct qs_put *p) QS_MUST_CHECK;
 /* The threshold as it is written; those of a weight (malloc). */
 double qs_put_threshold(const struct qs_put *p, double t);
 double *qs_put_thresholds(const struct qs_put *p, const struct qs_quant_weight *w);

@@ -141,10 +141,5 @@ enum qs_err
 qs_put_qdq(struct qs_ctx *cx, struct qs_model *m, const struct qs_static_notes *notes,
            const struct qs_put_options *opt)
 {
-    struct qs_put p;
-    qs_put_start(&p, cx, m, notes, opt);
-    enum qs_err err = qs_put_check(&p);
-    for (int i = 0; i < p.before->block[0].n_node && !err; i++)
-        err = put_at(&p, i);
-    return qs_put_finish(&p, err);
+    return qs_put_all(cx, m, notes, opt, put_at);
 }

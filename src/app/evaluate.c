@@ -130,21 +130,6 @@ note_choices(const struct evaluation *ev, const struct qs_opened *reference, str
 }
 
 static enum qs_err
-write_predictions(struct qs_ctx *cx, const struct evaluation *ev)
-{
-    struct qs_writer *w = NULL;
-    enum qs_err err = qs_writer_open(cx, ev->opt->predictions, ev->opt->force, &w);
-    if (!err)
-        err = qs_writer_put(cx, w, ev->predictions.s, ev->predictions.n);
-    if (!err)
-        err = qs_writer_finish(cx, w);
-    if (!err)
-        err = qs_writer_commit(cx, w, NULL);
-    qs_writer_free(w);
-    return err;
-}
-
-static enum qs_err
 prepare(struct qs_ctx *cx, struct evaluation *ev, const struct qs_opened *o,
         const struct qs_opened *reference)
 {
@@ -195,7 +180,8 @@ qs_app_evaluate(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_op
         else if (err == QS_ERR_CANCELLED)
             set_partial(cx, &ev, &out->run);
         if (!err && opt->predictions)
-            err = write_predictions(cx, &ev);
+            err = qs_write_file(cx, ev.opt->predictions, ev.opt->force, ev.predictions.s,
+                                ev.predictions.n);
         out->samples = ev.eval.n;
         out->broken = ev.data->n_broken;
         out->engine = qs_crew_engine(ev.model);

@@ -327,6 +327,21 @@ qs_writer_free(struct qs_writer *w)
 }
 
 enum qs_err
+qs_write_file(struct qs_ctx *cx, const char *path, int force, const void *p, size_t n)
+{
+    struct qs_writer *w = NULL;
+    enum qs_err err = qs_writer_open(cx, path, force, &w);
+    if (!err)
+        err = qs_writer_put(cx, w, p, n);
+    if (!err)
+        err = qs_writer_finish(cx, w);
+    if (!err)
+        err = qs_writer_commit(cx, w, NULL);
+    qs_writer_free(w);
+    return err;
+}
+
+enum qs_err
 qs_read_text(struct qs_ctx *cx, const char *path, const char *what, size_t most, char **out,
              size_t *n)
 {

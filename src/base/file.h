@@ -35,6 +35,9 @@ enum qs_err qs_writer_commit(struct qs_ctx *cx, struct qs_writer *w,
                              struct qs_file_info *info) QS_MUST_CHECK;
 /* Frees; what was not committed is removed. NULL is fine. */
 void qs_writer_free(struct qs_writer *w);
+/* All of that at once, for a file of n bytes. */
+enum qs_err qs_write_file(struct qs_ctx *cx, const char *path, int force, const void *p,
+                          size_t n) QS_MUST_CHECK;
 
 enum qs_err qs_make_folders(struct qs_ctx *cx, const char *path) QS_MUST_CHECK;
 int qs_is_folder(const char *path);

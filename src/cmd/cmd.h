@@ -64,6 +64,9 @@ struct qs_table;
 enum qs_align { QS_LEFT, QS_RIGHT };
 struct qs_table *qs_table_new(int n_col, const char *const *title, const enum qs_align *align);
 void qs_table_cell(struct qs_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A number by a format that is data, as that of a metric (metric.inc): of one double. `none` stands
+ * for NaN; NULL: as it prints. */
+void qs_table_number(struct qs_table *t, const char *fmt, double v, const char *none);
 /* Prints to `out` and frees. csv: comma-separated with quotes where needed. */
 void qs_table_print(struct qs_table *t, FILE *out, bool csv);
 

@@ -164,17 +164,6 @@ set_columns(struct columns *c, int algos)
 }
 
 static void
-print_number(struct qs_table *t, const char *fmt, double v)
-{
-    char text[64];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(text, sizeof(text), fmt, v);
-#pragma GCC diagnostic pop
-    qs_table_cell(t, "%s", isnan(v) ? "" : text);
-}
-
-static void
 print_table(const struct qs_calibrated *c, const struct qs_run *run, const struct options *opt,
             int algos)
 {
@@ -185,13 +174,13 @@ print_table(const struct qs_calibrated *c, const struct qs_run *run, const struc
         const struct qs_observed *s = &c->seen[i];
         qs_table_cell(t, "%s", run->activation[i].var);
         qs_table_cell(t, "%s", run->activation[i].op_type);
-        print_number(t, "%.5g", s->min);
-        print_number(t, "%.5g", s->max);
+        qs_table_number(t, "%.5g", s->min, "");
+        qs_table_number(t, "%.5g", s->max, "");
         qs_table_cell(t, "%s", s->n_values > 0 ? qs_algo_names[s->best] : "");
         for (int a = 0; a < QS_N_ALGO; a++)
             if (has_column(a, algos)) {
-                print_number(t, opt->csv ? "%.9g" : "%.5g", s->threshold[a]);
-                print_number(t, "%.1f", s->sqnr_db[a]);
+                qs_table_number(t, opt->csv ? "%.9g" : "%.5g", s->threshold[a], "");
+                qs_table_number(t, "%.1f", s->sqnr_db[a], "");
             }
     }
     qs_table_print(t, stdout, opt->csv);

@@ -61,18 +61,6 @@ print_json(struct qs_ctx *cx, const struct qs_evaluated *e)
 }
 
 static void
-print_value(struct qs_table *t, const struct qs_metric_look *look, double v)
-{
-    char text[64];
-    /* The format is a row of metric.inc. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(text, sizeof(text), look->format, v);
-#pragma GCC diagnostic pop
-    qs_table_cell(t, "%s", text);
-}
-
-static void
 print_table(const struct qs_evaluated *e)
 {
     const char *const title[] = {_("metric"), _("value"), _("low"), _("high"), ""};
@@ -83,9 +71,9 @@ print_table(const struct qs_evaluated *e)
         struct qs_metric_look look = {"", "%g", true};
         qs_app_metric_look(m->name, &look);
         qs_table_cell(t, "%s", m->name);
-        print_value(t, &look, m->value);
-        print_value(t, &look, m->low);
-        print_value(t, &look, m->high);
+        qs_table_number(t, look.format, m->value, NULL);
+        qs_table_number(t, look.format, m->low, NULL);
+        qs_table_number(t, look.format, m->high, NULL);
         qs_table_cell(t, "%s", look.unit);
     }
     qs_table_print(t, stdout, false);

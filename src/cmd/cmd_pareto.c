@@ -42,17 +42,11 @@ static void
 print_value(struct qs_table *t, const char *name, double v, bool csv)
 {
     struct qs_metric_look look;
-    char text[64];
     if (csv || !qs_app_metric_look(name, &look)) {
         qs_table_cell(t, csv ? "%.9g" : "%.10g", v);
         return;
     }
-    /* The format is a row of metric.inc. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(text, sizeof(text), look.format, v);
-#pragma GCC diagnostic pop
-    qs_table_cell(t, "%s", text);
+    qs_table_number(t, look.format, v, NULL);
 }
 
 static void

@@ -129,21 +129,6 @@ print_json(struct qs_ctx *cx, const struct qs_proposal *p, int64_t run)
 }
 
 static enum qs_err
-write_plan(struct qs_ctx *cx, const struct options *opt, const struct qs_str *text)
-{
-    struct qs_writer *w = NULL;
-    enum qs_err err = qs_writer_open(cx, opt->output, opt->force, &w);
-    if (!err)
-        err = qs_writer_put(cx, w, text->s, text->n);
-    if (!err)
-        err = qs_writer_finish(cx, w);
-    if (!err)
-        err = qs_writer_commit(cx, w, NULL);
-    qs_writer_free(w);
-    return err;
-}
-
-static enum qs_err
 deliver(struct qs_ctx *cx, const struct qs_common *common, const struct options *opt,
         const struct qs_proposal *p, int64_t run)
 {
@@ -155,7 +140,7 @@ deliver(struct qs_ctx *cx, const struct qs_common *common, const struct options 
     describe(p, run, "# ", &text);
     describe(p, run, "", &walk);
     if (opt->output)
-        err = write_plan(cx, opt, &text);
+        err = qs_write_file(cx, opt->output, opt->force, text.s, text.n);
     if (!err && common->json)
         err = print_json(cx, p, run);
     else if (!err)

@@ -93,14 +93,11 @@ list(struct qs_ctx *cx, const struct qs_common *common, const struct options *op
 }
 
 static enum qs_err
-show(struct qs_ctx *cx, const struct qs_common *common, const struct options *opt, char **arg,
-     int n_arg)
+show_run(struct qs_ctx *cx, const struct qs_common *common, const char *text, bool json)
 {
     struct qs_run run = {0};
-    (void)opt;
-    (void)n_arg;
-    enum qs_err err = qs_run_by_text(cx, common->db, arg[0], &run);
-    if (!err && common->json)
+    enum qs_err err = qs_run_by_text(cx, common->db, text, &run);
+    if (!err && json)
         err = qs_print_json(cx, qs_run_json(&run, true));
     else if (!err)
         qs_run_print(&run, true);
@@ -109,17 +106,21 @@ show(struct qs_ctx *cx, const struct qs_common *common, const struct options *op
 }
 
 static enum qs_err
+show(struct qs_ctx *cx, const struct qs_common *common, const struct options *opt, char **arg,
+     int n_arg)
+{
+    (void)opt;
+    (void)n_arg;
+    return show_run(cx, common, arg[0], common->json);
+}
+
+static enum qs_err
 export_run(struct qs_ctx *cx, const struct qs_common *common, const struct options *opt, char **arg,
            int n_arg)
 {
-    struct qs_run run = {0};
     (void)opt;
     (void)n_arg;
-    enum qs_err err = qs_run_by_text(cx, common->db, arg[0], &run);
-    if (!err)
-        err = qs_print_json(cx, qs_run_json(&run, true));
-    qs_run_release(&run);
-    return err;
+    return show_run(cx, common, arg[0], true);
 }
 
 static enum qs_err

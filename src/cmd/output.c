@@ -87,6 +87,17 @@ qs_table_cell(struct qs_table *t, const char *fmt, ...)
     t->cell[t->n++] = s;
 }
 
+void
+qs_table_number(struct qs_table *t, const char *fmt, double v, const char *none)
+{
+    char text[64];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(text, sizeof(text), fmt, v);
+#pragma GCC diagnostic pop
+    qs_table_cell(t, "%s", none && isnan(v) ? none : text);
+}
+
 /* Columns on a terminal; bytes when it is not valid text. */
 static int
 text_width(const char *s)

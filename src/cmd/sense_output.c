@@ -37,17 +37,6 @@ qs_sensitivity_json(const struct qs_run *run)
     return rows;
 }
 
-static void
-number(struct qs_table *t, const char *fmt, double v, bool csv)
-{
-    char text[64];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(text, sizeof(text), csv ? "%.9g" : fmt, v);
-#pragma GCC diagnostic pop
-    qs_table_cell(t, "%s", isnan(v) ? (csv ? "" : "-") : text);
-}
-
 /* The drop beside the largest. */
 static void
 bar(struct qs_table *t, double drop, double most)
@@ -80,15 +69,15 @@ print_row(struct qs_table *t, const struct qs_run_sensitivity *r, double most, b
     qs_table_cell(t, "%s", r->op_type);
     qs_table_cell(t, "%s", _(r->mode));
     qs_table_cell(t, "%d", r->bits);
-    number(t, "%.6g", r->metric, false);
-    number(t, "%.3g", r->drop, false);
+    qs_table_number(t, "%.6g", r->metric, "-");
+    qs_table_number(t, "%.3g", r->drop, "-");
     bar(t, r->drop, most);
-    number(t, "%.3g", 1 - r->cosine, false);
-    number(t, "%.1f", r->sqnr_db, false);
-    number(t, "%.1f", r->accumulated_db, false);
-    number(t, "%.1f", r->weight_db, false);
+    qs_table_number(t, "%.3g", 1 - r->cosine, "-");
+    qs_table_number(t, "%.1f", r->sqnr_db, "-");
+    qs_table_number(t, "%.1f", r->accumulated_db, "-");
+    qs_table_number(t, "%.1f", r->weight_db, "-");
     if (others)
-        number(t, "%.3g", r->others_drop, false);
+        qs_table_number(t, "%.3g", r->others_drop, "-");
 }
 
 void
@@ -124,7 +113,7 @@ qs_sensitivity_csv(const struct qs_run *run)
         qs_table_cell(t, "%s", r->mode);
         qs_table_cell(t, "%d", r->bits);
         for (size_t k = 0; k < QS_LEN(value); k++)
-            number(t, "", value[k], true);
+            qs_table_number(t, "%.9g", value[k], "");
         qs_table_cell(t, "%" PRId64, r->bytes_float);
         qs_table_cell(t, "%" PRId64, r->bytes_quant);
     }

@@ -46,18 +46,6 @@ qs_verified_json(const struct qs_verified *v)
                      v->samples ? json_boolean(v->ok) : json_null(), "layers", layers_json(v));
 }
 
-static void
-print_cell(struct qs_table *t, const struct qs_metric_look *look, double v)
-{
-    char text[64];
-    /* The format is a row of metric.inc. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(text, sizeof(text), look->format, v);
-#pragma GCC diagnostic pop
-    qs_table_cell(t, "%s", isnan(v) ? "-" : text);
-}
-
 void
 qs_verified_print(const struct qs_verified *v)
 {
@@ -71,7 +59,7 @@ qs_verified_print(const struct qs_verified *v)
         qs_app_metric_look(v->metric[i].name, &look);
         qs_table_cell(t, "%s", v->metric[i].name);
         for (int k = 0; k < QS_N_VERIFY_WAY; k++)
-            print_cell(t, &look, v->metric[i].value[k]);
+            qs_table_number(t, look.format, v->metric[i].value[k], "-");
     }
     qs_table_print(t, stdout, false);
     printf(_("%" PRId64 " samples; cosine of integers with simulated %.6f\n"), v->samples,

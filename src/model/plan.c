@@ -483,17 +483,9 @@ enum qs_err
 qs_plan_save(struct qs_ctx *cx, const struct qs_plan *plan, const char *path, bool force)
 {
     struct qs_str text;
-    struct qs_writer *w = NULL;
     qs_str_init(&text);
     qs_plan_print(plan, &text);
-    enum qs_err err = qs_writer_open(cx, path, force, &w);
-    if (!err)
-        err = qs_writer_put(cx, w, text.s, text.n);
-    if (!err)
-        err = qs_writer_finish(cx, w);
-    if (!err)
-        err = qs_writer_commit(cx, w, NULL);
-    qs_writer_free(w);
+    const enum qs_err err = qs_write_file(cx, path, force, text.s, text.n);
     qs_str_release(&text);
     return err;
 }
