@@ -35,13 +35,6 @@ qs_moments_weight_var(const struct qs_node *node)
     return qs_node_input(node, is_conv(node) ? "Filter" : "Y", 0);
 }
 
-/* Whether the rows of the stored weight are outputs. */
-static bool
-rows_first(const struct qs_node *node)
-{
-    return is_conv(node) || qs_attr_int(node, "trans_y", 0) || qs_attr_int(node, "transpose_Y", 0);
-}
-
 static enum qs_err
 not_here(struct qs_ctx *cx, const struct qs_node *node)
 {
@@ -55,6 +48,7 @@ measure_conv(struct qs_ctx *cx, struct qs_moments *s, const struct qs_tensor *t)
     if (t->n_dims != 4 || s->groups < 1 || t->dims[0] % s->groups != 0 ||
         strcmp(qs_attr_str(s->node, "data_format", "NCHW"), "NHWC") == 0)
         return not_here(cx, s->node);
+    s->rows_first = true;
     s->rows = t->dims[0];
     s->k = t->dims[1] * t->dims[2] * t->dims[3];
     return QS_OK;
@@ -68,8 +62,9 @@ measure_product(struct qs_ctx *cx, struct qs_moments *s, const struct qs_tensor 
     if (t->n_dims != 2 || turned || qs_attr_int(s->node, "y_num_col_dims", 1) != 1)
         return not_here(cx, s->node);
     s->groups = 1;
-    s->rows = t->dims[rows_first(s->node) ? 0 : 1];
-    s->k = t->dims[rows_first(s->node) ? 1 : 0];
+    s->rows_first = qs_attr_int(s->node, "trans_y", 0) || qs_attr_int(s->node, "transpose_Y", 0);
+    s->rows = t->dims[s->rows_first ? 0 : 1];
+    s->k = t->dims[s->rows_first ? 1 : 0];
     return QS_OK;
 }
 
@@ -119,7 +114,7 @@ qs_moments_bytes(const struct qs_moments *s)
 int64_t
 qs_moments_at(const struct qs_moments *s, const struct qs_tensor *t, int64_t row, int64_t i)
 {
-    return rows_first(s->node) ? row * s->k + i : i * t->dims[1] + row;
+    return s->rows_first ? row * s->k + i : i * t->dims[1] + row;
 }
 
 enum qs_err
@@ -152,11 +147,12 @@ qs_moments_center(struct qs_moments *s)
 
 /* ---- gathering ---- */
 
-/* What lies under n positions of one sample: x[n][groups * k]. */
+/* What lies under n positions of one sample: input k of position i is x[k * x_k + i * x_n]. */
 struct gather {
     const struct qs_moments *s;
     const float *from; /* the sample */
     float *x;
+    int64_t x_k, x_n;
     int64_t n, of; /* positions taken, and there are */
     /* convolutions */
     int64_t h, w, oh, ow;
@@ -171,32 +167,39 @@ position_of(const struct gather *g, int64_t i)
     return g->of <= g->n ? i : i * g->of / g->n;
 }
 
-/* Input k of every position: channel, row and column of the filter. */
+/* Where a tap of the filter lies in a plane, for every position; -1: outside. */
 static void
-gather_tap(const struct gather *g, int64_t k)
+place_tap(const struct gather *g, int64_t tap, int32_t *at)
 {
     const struct qs_window *v = &g->win[0], *u = &g->win[1];
-    const int64_t width = g->s->groups * g->s->k, taps = v->kernel * u->kernel, t = k % taps;
-    const int64_t down = t / u->kernel * v->dilation, right = t % u->kernel * u->dilation;
-    const float *plane = g->from + k / taps * g->h * g->w;
+    const int64_t down = tap / u->kernel * v->dilation, right = tap % u->kernel * u->dilation;
     for (int64_t i = 0; i < g->n; i++) {
         const int64_t y = g->top[i] + down, x = g->left[i] + right;
         const bool inside = y >= 0 && y < g->h && x >= 0 && x < g->w;
-        g->x[i * width + k] = inside ? plane[y * g->w + x] : 0;
+        at[i] = inside ? (int32_t)(y * g->w + x) : -1;
     }
 }
 
-enum { TAPS_TOGETHER = 32 }; /* they share lines of memory */
+enum { CHANNELS_TOGETHER = 16 }; /* of a part: taps are placed once for all */
 
 static enum qs_err
-gather_taps(struct qs_ctx *cx, void *arg, int64_t part)
+gather_channels(struct qs_ctx *cx, void *arg, int64_t part)
 {
     const struct gather *g = arg;
-    const int64_t width = g->s->groups * g->s->k, from = part * TAPS_TOGETHER;
-    const int64_t to = from + TAPS_TOGETHER < width ? from + TAPS_TOGETHER : width;
+    const int64_t taps = g->win[0].kernel * g->win[1].kernel;
+    const int64_t channels = g->s->groups * g->s->k / taps, from = part * CHANNELS_TOGETHER;
+    const int64_t to = from + CHANNELS_TOGETHER < channels ? from + CHANNELS_TOGETHER : channels;
+    int32_t at[QS_MOMENTS_POSITIONS];
     (void)cx;
-    for (int64_t k = from; k < to; k++)
-        gather_tap(g, k);
+    for (int64_t t = 0; t < taps; t++) {
+        place_tap(g, t, at);
+        for (int64_t c = from; c < to; c++) {
+            const float *plane = g->from + c * g->h * g->w;
+            float *x = g->x + (c * taps + t) * g->n;
+            for (int64_t i = 0; i < g->n; i++)
+                x[i] = at[i] >= 0 ? plane[at[i]] : 0;
+        }
+    }
     return QS_OK;
 }
 
@@ -204,16 +207,19 @@ static enum qs_err
 gather(struct qs_ctx *cx, struct gather *g)
 {
     const int64_t width = g->s->groups * g->s->k;
-    for (int64_t i = 0; i < g->n && is_conv(g->s->node); i++) {
+    if (!is_conv(g->s->node)) {
+        for (int64_t i = 0; i < g->n; i++)
+            memcpy(g->x + i * width, g->from + position_of(g, i) * width,
+                   (size_t)width * sizeof(float));
+        return QS_OK;
+    }
+    for (int64_t i = 0; i < g->n; i++) {
         g->top[i] = position_of(g, i) / g->ow * g->win[0].stride - g->win[0].pad_before;
         g->left[i] = position_of(g, i) % g->ow * g->win[1].stride - g->win[1].pad_before;
     }
-    if (is_conv(g->s->node))
-        return qs_parallel_for(cx, (width + TAPS_TOGETHER - 1) / TAPS_TOGETHER, gather_taps, g);
-    for (int64_t i = 0; i < g->n; i++)
-        memcpy(g->x + i * width, g->from + position_of(g, i) * width,
-               (size_t)width * sizeof(float));
-    return QS_OK;
+    const int64_t channels = width / (g->win[0].kernel * g->win[1].kernel);
+    return qs_parallel_for(cx, (channels + CHANNELS_TOGETHER - 1) / CHANNELS_TOGETHER,
+                           gather_channels, g);
 }
 
 static enum qs_err
@@ -221,15 +227,16 @@ add_group(struct qs_ctx *cx, void *arg, int64_t group)
 {
     const struct gather *g = arg;
     const struct qs_moments *s = g->s;
-    const int64_t width = s->groups * s->k;
-    const float *x = g->x + group * s->k;
+    const float *x = g->x + group * s->k * g->x_k;
+    const int by_input = g->x_n == 1;
+    const int64_t ld = by_input ? g->x_k : g->x_n;
     (void)cx;
-    for (int64_t i = 0; i < g->n; i++)
-        for (int64_t j = 0; j < s->k; j++)
-            s->sum[group * s->k + j] += (double)x[i * width + j];
+    for (int64_t j = 0; j < s->k; j++)
+        for (int64_t i = 0; i < g->n; i++)
+            s->sum[group * s->k + j] += (double)x[j * g->x_k + i * g->x_n];
     if (s->h)
-        qk_sgemm(s->k, s->k, g->n, 1, (struct qk_matrix){x, width, 1},
-                 (struct qk_matrix){x, width, 0}, 1, s->h + group * s->k * s->k, s->k);
+        qk_sgemm(s->k, s->k, g->n, 1, (struct qk_matrix){x, ld, !by_input},
+                 (struct qk_matrix){x, ld, by_input}, 1, s->h + group * s->k * s->k, s->k);
     return QS_OK;
 }
 
@@ -273,6 +280,8 @@ qs_moments_add(struct qs_ctx *cx, struct qs_moments *s, const struct qs_value *x
     if (err)
         return err;
     g.n = g.of < QS_MOMENTS_POSITIONS ? g.of : QS_MOMENTS_POSITIONS;
+    g.x_k = is_conv(s->node) ? g.n : 1;
+    g.x_n = is_conv(s->node) ? 1 : s->groups * s->k;
     g.x = malloc((size_t)(g.n * s->groups * s->k) * sizeof(*g.x) + 1);
     if (!g.x)
         return qs_fail(cx, QS_ERR_MEMORY, "%s", _("out of memory"));

@@ -19,6 +19,7 @@ struct qs_moments {
     const struct qs_node *node;
     int64_t groups, k; /* k: inputs that one output of a group takes */
     int64_t rows;      /* outputs, of all groups */
+    bool rows_first;   /* rows of the stored weight are outputs */
     int64_t n;         /* positions seen */
     float *h;          /* [groups][k][k] sum of x x^T; NULL: not wanted */
     double *sum;       /* [groups][k] */
