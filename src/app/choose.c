@@ -22,6 +22,7 @@ struct trial {
     struct qs_model *model; /* the float graph beside the notes */
     struct qs_static_notes notes;
     struct qs_inputs in;
+    struct qs_dataset *data; /* names of inputs are in it */
     struct qs_sample *sample[QS_CHOOSE_SAMPLES];
     struct qs_value *want[QS_CHOOSE_SAMPLES]; /* [n_out] what FP32 makes of each */
     int n_sample, n_out;
@@ -70,13 +71,11 @@ static enum qs_err
 read_samples(struct qs_ctx *cx, struct trial *t, const struct qs_plan *plan)
 {
     const struct qs_dataset_options how = {.samples = plan->samples};
-    struct qs_dataset *data = NULL;
     struct qs_ctx quiet;
     qs_ctx_init_child(&quiet, cx);
-    enum qs_err err = qs_dataset_open(&quiet, plan->data, &how, &data);
+    enum qs_err err = qs_dataset_open(&quiet, plan->data, &how, &t->data);
     if (!err)
-        err = read_from(&quiet, t, data);
-    qs_dataset_close(data);
+        err = read_from(&quiet, t, t->data);
     return err ? qs_fail(cx, err, "%s", qs_message(&quiet)) : QS_OK;
 }
 
@@ -197,6 +196,7 @@ release(struct trial *t)
         free(t->want[i]);
         qs_sample_free(t->sample[i]);
     }
+    qs_dataset_close(t->data);
     qs_inputs_release(&t->in);
     qs_static_notes_release(&t->notes);
     qs_model_unref(t->model);

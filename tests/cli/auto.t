@@ -30,4 +30,7 @@ is "leave nothing to choose" "$(grep -c 'calibrators:' "$tmp/err")" 0
 ok "one thread" "$qslim" quantize "$digits" -o "$tmp/one" --method static --data "$data" --no-store --threads 1
 ok "three" "$qslim" quantize "$digits" -o "$tmp/three" --method static --data "$data" --no-store --threads 3
 is "choose alike" "$(sum_of "$tmp/one/model.pdiparams")" "$(sum_of "$tmp/three/model.pdiparams")"
+{ cat "$data" && echo "input: x" && echo "root: $sample/data"; } | sed "s|^list: |&$sample/|" >"$tmp/named.yaml"
+ok "data that name the input" "$qslim" quantize "$digits" -o "$tmp/by-name" --method static --data "$tmp/named.yaml" --no-store
+is "choose alike, too" "$(sum_of "$tmp/one/model.pdiparams")" "$(sum_of "$tmp/by-name/model.pdiparams")"
 done_testing
