@@ -63,6 +63,8 @@ enum {
     SUM_B,
     SUM_OTHERS_A, /* all but this layer rounded */
     SUM_OTHERS_B,
+    SUM_CLEAN_A, /* nothing rounded, on the samples that were evaluated */
+    SUM_CLEAN_B,
     SUM_COUNT, /* samples evaluated */
     N_SUM
 };

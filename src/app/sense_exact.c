@@ -297,23 +297,25 @@ measure(struct qs_ctx *cx, struct exact *e, const struct qs_sample *sample)
 {
     const struct task *t = &e->now;
     struct qs_value clean[2], tried[2];
-    double ignored = 0, *ab, *cosine;
+    double ignored = 0, *ab, *cosine, *base = NULL;
     outputs(e->clean, clean);
     outputs(e->tried, tried);
     if (t->layer >= 0) {
         double *row = qs_sense_row(e->s, e->add, t->layer, t->variant);
         ab = t->others ? &row[SUM_OTHERS_A] : &row[SUM_A];
         cosine = t->others ? &ignored : &row[SUM_COSINE];
+        base = t->others ? NULL : &row[SUM_CLEAN_A];
         row[SUM_COUNT] += !t->others;
     } else {
         ab = qs_sense_all(e->s, e->add, t->variant);
         cosine = ab + 2;
+        base = t->variant > 0 ? NULL : qs_sense_base(e->s, e->add);
+        if (base)
+            base[2] += 1;
     }
     enum qs_err err = qs_sense_measure_sample(cx, &e->measure, sample, tried, clean, ab, cosine);
-    if (err || t->layer >= 0 || t->variant > 0)
+    if (err || !base)
         return err;
-    double *base = qs_sense_base(e->s, e->add);
-    base[2] += 1;
     return qs_sense_measure_sample(cx, &e->measure, sample, clean, clean, base, &ignored);
 }
 

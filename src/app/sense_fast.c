@@ -429,7 +429,11 @@ static enum qs_err
 alone(struct work *w, int from, int to)
 {
     const struct scan *s = w->s;
-    enum qs_err err = begin(w, w->p);
+    double clean[2] = {0}, same = 0;
+    enum qs_err err = qs_sense_measure_sample(w->cx, &w->measure, w->slot->sample, w->clean,
+                                              w->clean, clean, &same);
+    if (!err)
+        err = begin(w, w->p);
     for (int i = from; i < to && !err; i++) {
         if (!s->layer[i].chosen)
             continue;
@@ -438,6 +442,8 @@ alone(struct work *w, int from, int to)
             qs_probe_save(w->p, w->state);
         for (int v = 0; v < s->n_variant && !err; v++) {
             double *row = qs_sense_row(s, w->slot->add, i, v);
+            row[SUM_CLEAN_A] += clean[0];
+            row[SUM_CLEAN_B] += clean[1];
             row[SUM_COUNT] += 1;
             err = try_layer(w, i, 0, v + 1, &row[SUM_A], &row[SUM_COSINE]);
         }

@@ -156,7 +156,7 @@ struct head {
     int64_t exact;
     double elapsed;
 };
-enum { MAGIC = 0x51534353, VERSION = 1 };
+enum { MAGIC = 0x51534353, VERSION = 2 };
 
 static struct head
 head_of(const struct scan *s)
@@ -254,8 +254,8 @@ row_of(const struct scan *s, int i, int v)
     const struct sense_variant *variant = &s->variant[v];
     const struct qs_model *m = s->o->model;
     const double *sum = qs_sense_row(s, s->sum, i, v);
-    const double *base = qs_sense_base(s, s->sum);
     const bool has_others = s->choices.others && sum[SUM_COUNT] > 0;
+    const double base = value_of(s, &sum[SUM_CLEAN_A]); /* of the same samples */
     struct qs_run_sensitivity r = {
         .weight = qs_xstrdup(m->var[l->layer->var].name),
         .op_type = qs_xstrdup(m->block[0].node[s->node[l->first_node].node].type),
@@ -270,8 +270,8 @@ row_of(const struct scan *s, int i, int v)
         .bytes_float = (int64_t)m->var[l->layer->var].data->bytes,
         .bytes_quant = qs_sense_bytes(s, l, variant),
     };
-    r.drop = drop_of(s, value_of(s, base), r.metric);
-    r.others_drop = drop_of(s, value_of(s, base), r.others_metric);
+    r.drop = drop_of(s, base, r.metric);
+    r.others_drop = drop_of(s, base, r.others_metric);
     return r;
 }
 
