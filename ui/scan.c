@@ -30,6 +30,8 @@ const struct qs_opt ui_scan_opts[] = {
      N_("evaluate only the K layers with the largest error of their own; 0: every one")},
     {"others", 0, QS_OPT_FLAG, AT(others), 0, 0, NULL, NULL, NULL,
      N_("also evaluate with all layers but the one quantized")},
+    {"precision", 0, QS_OPT_CHOICE, AT(precision), 0, 0, qs_precision_names, "fp32", "PRECISION",
+     N_("arithmetic of the layers that are quantized")},
     {"op-types", 0, QS_OPT_TEXT, AT(op_types), 0, 0, NULL, NULL, "LIST",
      N_("operator types to try; empty: convolutions and products with a weight")},
 };

@@ -14,7 +14,7 @@ struct ui_task;
 /* What to scan: the options of `qslim sensitivity`. */
 struct ui_scan_choices {
     char *data, *metric, *bits, *op_types;
-    int samples, mode, weight_type, algo, top;
+    int samples, mode, weight_type, algo, top, precision;
     bool others;
 };
 extern const struct qs_opt ui_scan_opts[];

@@ -273,6 +273,7 @@ set_options(struct scan_task *t, const char *db, int64_t resume)
     t->opt.algo = c->algo;
     t->opt.top = c->top;
     t->opt.others = c->others;
+    t->opt.precision = c->precision;
 }
 
 static void
