@@ -117,6 +117,14 @@ qs_engine_free(struct qs_engine *e)
     free(e);
 }
 
+void
+qs_engine_retune(struct qs_engine *e)
+{
+    for (int i = 0; i < PLANS_MOST && e->notes; i++)
+        if (e->plan[i].fast)
+            qs_fast_retune(e->plan[i].fast, e->notes);
+}
+
 /* ---- plans ---- */
 
 static bool

@@ -36,6 +36,9 @@ enum qs_err qs_engine_new(struct qs_ctx *cx, const struct qs_model *m,
                           const struct qs_engine_options *opt,
                           struct qs_engine **out) QS_MUST_CHECK;
 void qs_engine_free(struct qs_engine *e); /* NULL is fine */
+/* Takes the thresholds of activations that its notes have now; nothing else in them may have
+ * changed. Weights stay as they are packed. Runs give what those of a new engine would. */
+void qs_engine_retune(struct qs_engine *e);
 
 /* Runs on in[n] in the order of qs_model_inputs; data are borrowed for the call. `watch` (may be
  * NULL) sees the kept variables as they are made, as dense tensors: in the order of the program,

@@ -520,6 +520,15 @@ qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struct qs_value *
     return qs_fast_plan(cx, m, in, n, opt, PLANNED_PARTS, out);
 }
 
+void
+qs_fast_retune(struct qs_fast *f, const struct qs_static_notes *notes)
+{
+    if (f->split)
+        qs_split_retune(f, notes);
+    else
+        qs_round_retune(f, notes);
+}
+
 static void *
 copied(struct qs_fast *f, const void *p, int n, size_t size)
 {

@@ -54,6 +54,10 @@ enum qs_err qs_fast_new(struct qs_ctx *cx, const struct qs_model *m, const struc
                         struct qs_fast **out) QS_MUST_CHECK;
 void qs_fast_free(struct qs_fast *f);
 
+/* Takes the thresholds of activations that the notes have now; those it was planned with, or notes
+ * with the same activations. Nothing else in them may have changed. */
+void qs_fast_retune(struct qs_fast *f, const struct qs_static_notes *notes);
+
 /* Runs on in[n], whose types and dims must be those planned for; data are borrowed for the call.
  * `watch` (may be NULL) sees the kept variables in program order, dense, among them inputs of the
  * model (outputs of their feed nodes). */

@@ -34,8 +34,8 @@ ceil_div(int64_t a, int64_t b)
 
 /* ---- weights ----
  *
- * A pack is the weights, and beside them scale, bias and start of every channel (kernels/conv_i8.h)
- * one after the other. */
+ * A pack is the weights, and beside them bias and start of every channel (kernels/conv_i8.h) one
+ * after the other. The scale of a channel has the range of the input in it and is the plan's. */
 
 static int64_t
 padded(const struct step *s)
@@ -118,22 +118,27 @@ pack_dense(const struct qs_fast *f, const struct step *s, int8_t *out, int32_t *
     free(at);
 }
 
-/* What a sum is multiplied with, and what is added then: scale[oc], bias[oc]. */
+/* Aligned as kernels want it. */
+static float *
+new_scales(struct qs_fast *f, const struct step *s)
+{
+    enum { ALIGNMENT = 64 };
+    char *at = qs_arena_calloc(&f->arena, (size_t)padded(s) * sizeof(float) + ALIGNMENT, 1);
+    return (float *)(void *)(at + (ALIGNMENT - (uintptr_t)at % ALIGNMENT) % ALIGNMENT);
+}
+
+/* What a sum of integers is multiplied with. */
 static void
 set_scales(struct qs_fast *f, struct step *s)
 {
     const struct qs_quant_weight *w = s->integers;
     const double most = (double)((1 << (w->bits - 1)) - 1);
     const double unit = f->value[s->x].rounding->unit;
-    double *scale = qs_arena_alloc(&f->arena, (size_t)s->oc * sizeof(*scale));
-    double *shift = qs_arena_alloc(&f->arena, (size_t)s->oc * sizeof(*shift));
-    for (int64_t c = 0; c < s->oc; c++) {
-        const double t = (double)(float)w->threshold[w->n_scales == 1 ? 0 : c];
-        scale[c] = unit * (t / most) * s->scale[c];
-        shift[c] = s->shift[c];
+    const int each = shuffles(s) ? 4 : 1;
+    for (int64_t c = 0; c < each * s->oc; c++) {
+        const double t = (double)(float)w->threshold[w->n_scales == 1 ? 0 : c / each];
+        s->sum_scale[c] = (float)(unit * (t / most) * s->scale[c / each]);
     }
-    s->scale = scale;
-    s->shift = shift;
 }
 
 void
@@ -147,7 +152,7 @@ qs_i8_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key
         .vector = s->i8.ic,
         .oc = s->oc,
         .ic = s->ic,
-        .scale = s->scale,
+        .integers = s->integers->q,
         .shift = s->shift,
         .n_scale = s->oc,
     };
@@ -163,15 +168,14 @@ qs_i8_take_pack(struct step *s, const struct qs_pack *pack)
 {
     s->pack = pack;
     s->i8.w = (const int8_t *)pack->packed;
-    s->i8.scale = pack->bias;
-    s->i8.bias = pack->bias + padded(s);
-    s->i8.start = (const int32_t *)(const void *)(pack->bias + 2 * padded(s));
+    s->i8.bias = pack->bias;
+    s->i8.start = (const int32_t *)(const void *)(pack->bias + padded(s));
 }
 
 enum qs_err
 qs_i8_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
 {
-    const int64_t channels = (2 + taps(s)) * padded(s);
+    const int64_t channels = (1 + taps(s)) * padded(s);
     struct qs_pack made = {.floats = s->packed_floats + channels};
     struct qs_pack_key key;
     enum qs_err err = qs_floats_new(cx, s->packed_floats, &made.packed);
@@ -184,16 +188,14 @@ qs_i8_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s)
     memset(made.packed, 0, (size_t)s->packed_floats * sizeof(float));
     memset(made.bias, 0, (size_t)channels * sizeof(float));
     int8_t *w = (int8_t *)made.packed;
-    int32_t *start = (int32_t *)(void *)(made.bias + 2 * padded(s));
+    int32_t *start = (int32_t *)(void *)(made.bias + padded(s));
     if (s->kind == STEP_IDEPTHWISE)
         pack_depthwise(s, w, start);
     else
         pack_dense(f, s, w, start);
     const int each = shuffles(s) ? 4 : 1;
-    for (int64_t c = 0; c < each * s->oc; c++) {
-        made.bias[c] = (float)s->scale[c / each];
-        made.bias[padded(s) + c] = (float)s->shift[c / each];
-    }
+    for (int64_t c = 0; c < each * s->oc; c++)
+        made.bias[c] = (float)s->shift[c / each];
     qs_i8_key(f, s, &key);
     qs_i8_take_pack(s, qs_packs_add(f->packs, &key, made));
     return QS_OK;
@@ -352,9 +354,17 @@ qs_i8_prepare(struct qs_fast *f, struct step *s)
         set_rows(f, s);
     else
         set_image(f, s);
+    s->i8.scale = s->sum_scale = new_scales(f, s);
     set_scales(f, s);
     s->packed_floats = (taps(s) * tap_bytes(s) + 3) / 4;
     split(f, s);
+}
+
+void
+qs_i8_retune(struct qs_fast *f, struct step *s)
+{
+    set_output(f, s);
+    set_scales(f, s);
 }
 
 /* ---- running ---- */

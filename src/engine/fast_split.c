@@ -178,6 +178,13 @@ qs_split_free(struct qs_fast *f)
     f->split = NULL;
 }
 
+void
+qs_split_retune(struct qs_fast *f, const struct qs_static_notes *notes)
+{
+    for (int i = 0; i < f->split->n; i++)
+        qs_round_retune(f->split->member[i].plan, notes);
+}
+
 /* ---- running ---- */
 
 enum { ALIGNMENT = 64 };

@@ -124,6 +124,7 @@ struct step {
     int chunk, group;                       /* rows or pixels, panels each */
     /* ICONV, IDEPTHWISE, IDENSE, ITRANSPOSED */
     const struct qs_quant_weight *integers;
+    float *sum_scale; /* i8.scale */
     struct qk_i8_args i8;
     int64_t x_image, y_image, q_image; /* from an image to the next */
     /* BINARY */
@@ -229,6 +230,8 @@ void qs_round_inputs(struct qs_fast *f, const struct qs_node *node, int32_t numb
 void qs_round_done(struct qs_fast *f, int32_t number);
 /* The step that was added last for that node computes in integers if it can. */
 void qs_round_choose(struct qs_fast *f, const struct qs_node *node, int32_t number);
+/* Takes the thresholds that the notes of a plan have now. */
+void qs_round_retune(struct qs_fast *f, const struct qs_static_notes *notes);
 void qs_round_set(struct rounding *r, float threshold, int bits, bool half_away);
 /* The kind that computes the same in integers; the kind itself when there is none. */
 enum kind qs_round_integer_kind(enum kind kind);
@@ -299,6 +302,7 @@ const struct qs_fast *qs_split_shown(const struct qs_fast *f); /* the plan that 
 int32_t qs_split_refused(const struct qs_fast *f);             /* of the part that failed; -1 */
 int64_t qs_split_bytes(const struct qs_fast *f); /* of tensors, and outputs put together */
 void qs_split_free(struct qs_fast *f);
+void qs_split_retune(struct qs_fast *f, const struct qs_static_notes *notes);
 /* Calls fn for every value that a step reads. */
 void qs_step_inputs(const struct step *s, void (*fn)(void *arg, int *value), void *arg);
 /* keep.c */
@@ -348,6 +352,8 @@ qs_i8_shuffles(const struct step *s) /* makes floats, PLAIN */
     return s->kind == STEP_ITRANSPOSED && 4 * s->oc <= QK_I8_BLOCK;
 }
 void qs_i8_prepare(struct qs_fast *f, struct step *s);
+/* After the rounding of its input or output has changed. */
+void qs_i8_retune(struct qs_fast *f, struct step *s);
 void qs_i8_key(const struct qs_fast *f, const struct step *s, struct qs_pack_key *key);
 void qs_i8_take_pack(struct step *s, const struct qs_pack *pack);
 enum qs_err qs_i8_make_pack(struct qs_ctx *cx, struct qs_fast *f, struct step *s) QS_MUST_CHECK;

@@ -37,6 +37,25 @@ rounding_of(struct qs_fast *f, int act)
     return f->rounding[act] = r;
 }
 
+void
+qs_round_retune(struct qs_fast *f, const struct qs_static_notes *notes)
+{
+    for (int i = 0; i < notes->n_act; i++) {
+        const struct qs_quant_act *a = &notes->act[i];
+        if (!f->rounding[i])
+            continue;
+        qs_round_set(f->rounding[i], (float)a->threshold, a->bits, a->half_away);
+        f->rounding[i]->act = i;
+    }
+    for (int i = 0; i < f->n_step; i++) {
+        struct step *s = &f->step[i];
+        if (s->kind == STEP_GRID && s->y >= 0 && f->value[s->y].rounding)
+            s->grid = f->value[s->y].rounding->grid;
+        if (is_integer(s))
+            qs_i8_retune(f, s);
+    }
+}
+
 /* The step that rounds the value so already; -1. */
 static int
 find_round(const struct qs_fast *f, int value, const struct rounding *r)

@@ -9,11 +9,13 @@
 
 #include "engine/fast.h"
 
-/* All that a pack depends on; pointers are compared by what they point to, but for `weight`. */
+/* All that a pack depends on; pointers are compared by what they point to, but for `weight`
+ * and `integers`. */
 struct qs_pack_key {
     const struct qs_tensor *weight;
-    int form;           /* of the user's choice */
-    int kh, kw, vector; /* vector: lanes of the kernel */
+    const struct qs_buf *integers; /* of the weight; NULL: floats */
+    int form;                      /* of the user's choice */
+    int kh, kw, vector;            /* vector: lanes of the kernel */
     int64_t oc, ic;
     const int32_t *lanes; /* [n_lanes] channels of each block */
     const double *scale;  /* [n_scale] */

@@ -184,6 +184,29 @@ check_steps(const struct graph *g, const struct qs_fast *f)
     qs_str_release(&text);
 }
 
+/* An engine that was made, and has run, with other thresholds: these give the same bits. */
+static void
+check_retuned(const struct graph *g, struct qs_ctx *cx, const struct qs_model *m,
+              struct qs_static_notes *notes, const struct qs_value *in, const float *want)
+{
+    static const double off[] = {0.4, 1.7, 0.9};
+    const struct qs_engine_options opt = {.notes = notes};
+    struct qs_engine *e;
+    for (int i = 0; i < notes->n_act; i++)
+        notes->act[i].threshold *= off[i % 3];
+    if (qs_engine_new(cx, m, &opt, &e) != QS_OK || qs_engine_run(cx, e, in, 1, NULL) != QS_OK)
+        fail_msg("%s: %s", g->fact, qs_message(cx));
+    const struct qs_value *out = qs_engine_out(e, 0);
+    assert_memory_not_equal(out->f32, want, (size_t)out->count * sizeof(*want));
+    for (int i = 0; i < notes->n_act; i++)
+        notes->act[i].threshold /= off[i % 3];
+    qs_engine_retune(e);
+    assert_int_equal(qs_engine_run(cx, e, in, 1, NULL), QS_OK);
+    if (memcmp(qs_engine_out(e, 0)->f32, want, (size_t)out->count * sizeof(*want)) != 0)
+        fail_msg("%s: retuned, other bits than those of a new engine", g->fact);
+    qs_engine_free(e);
+}
+
 /* The output, on an instruction set; the caller frees it. */
 static float *
 run_integer(const struct graph *g, const struct qs_model *program, const struct qs_value *in,
@@ -211,6 +234,7 @@ run_integer(const struct graph *g, const struct qs_model *program, const struct 
     float *copy = qs_xcalloc((size_t)out->count, sizeof(*copy));
     memcpy(copy, out->f32, (size_t)out->count * sizeof(*copy));
     qs_engine_free(e);
+    check_retuned(g, &cx, m, &notes, in, copy);
     qs_static_notes_release(&notes);
     qs_model_unref(m);
     return copy;
