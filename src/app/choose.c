@@ -13,11 +13,12 @@
 #include "data/dataset.h"
 #include "data/preprocess.h"
 #include "engine/engine.h"
+#include "model/shape.h"
 #include "passes/plan_notes.h"
 
 static const double clearly = 0.99;
 
-struct trial {
+struct qs_trial {
     const struct qs_opened *o;
     struct qs_model *model; /* the float graph beside the notes */
     struct qs_static_notes notes;
@@ -26,6 +27,8 @@ struct trial {
     struct qs_sample *sample[QS_CHOOSE_SAMPLES];
     struct qs_value *want[QS_CHOOSE_SAMPLES]; /* [n_out] what FP32 makes of each */
     int n_sample, n_out;
+    int64_t macs; /* of the first sample; -1: unknown */
+    struct qs_engine *engine;
 };
 
 /* ---- samples ---- */
@@ -49,7 +52,7 @@ how_many(const struct qs_sample *first, int64_t n)
 }
 
 static enum qs_err
-read_from(struct qs_ctx *cx, struct trial *t, struct qs_dataset *data)
+read_from(struct qs_ctx *cx, struct qs_trial *t, struct qs_dataset *data)
 {
     int64_t want = 1;
     for (int64_t i = 0; i < want; i++) {
@@ -68,7 +71,7 @@ read_from(struct qs_ctx *cx, struct trial *t, struct qs_dataset *data)
 
 /* What cannot be read was told when calibration read it. */
 static enum qs_err
-read_samples(struct qs_ctx *cx, struct trial *t, const struct qs_plan *plan)
+read_samples(struct qs_ctx *cx, struct qs_trial *t, const struct qs_plan *plan)
 {
     const struct qs_dataset_options how = {.samples = plan->samples};
     struct qs_ctx quiet;
@@ -82,7 +85,7 @@ read_samples(struct qs_ctx *cx, struct trial *t, const struct qs_plan *plan)
 /* ---- FP32 ---- */
 
 static enum qs_err
-keep_outputs(struct qs_ctx *cx, struct trial *t, const struct qs_engine *e, int i)
+keep_outputs(struct qs_ctx *cx, struct qs_trial *t, const struct qs_engine *e, int i)
 {
     t->n_out = qs_engine_n_out(e);
     t->want[i] = qs_xcalloc((size_t)t->n_out + 1, sizeof(**t->want));
@@ -99,7 +102,7 @@ keep_outputs(struct qs_ctx *cx, struct trial *t, const struct qs_engine *e, int 
 }
 
 static enum qs_err
-run_fp32(struct qs_ctx *cx, struct trial *t)
+run_fp32(struct qs_ctx *cx, struct qs_trial *t)
 {
     const struct qs_runner_options how = {.batch = 1};
     struct qs_runner *runner = NULL;
@@ -134,7 +137,7 @@ error_of(const struct qs_value *want, const struct qs_value *got)
 }
 
 static double
-error_of_sample(const struct trial *t, const struct qs_engine *e, int i)
+error_of_sample(const struct qs_trial *t, const struct qs_engine *e, int i)
 {
     double sum = 0;
     for (int k = 0; k < t->n_out; k++)
@@ -142,24 +145,22 @@ error_of_sample(const struct trial *t, const struct qs_engine *e, int i)
     return t->n_out > 0 ? sum / t->n_out : 0;
 }
 
-static enum qs_err
-measure(struct qs_ctx *cx, struct trial *t, struct qs_choice *c)
+enum qs_err
+qs_trial_run(struct qs_ctx *cx, struct qs_trial *t, const double *threshold, const int *sample,
+             int n, double *error)
 {
-    const struct qs_engine_options how = {.notes = &t->notes};
-    struct qs_engine *engine = NULL;
+    enum qs_err err = QS_OK;
     for (int i = 0; i < t->notes.n_act; i++)
-        t->notes.act[i].threshold = fmax(c->threshold[t->notes.act[i].var], 0);
-    enum qs_err err = qs_engine_new(cx, t->model, &how, &engine);
-    c->error = 0;
-    for (int i = 0; i < t->n_sample && !err; i++) {
-        err = qs_inputs_bind(cx, &t->in, &t->sample[i], 1);
+        t->notes.act[i].threshold = fmax(threshold[t->notes.act[i].var], 0);
+    qs_engine_retune(t->engine);
+    for (int i = 0; i < n && !err; i++) {
+        err = qs_inputs_bind(cx, &t->in, &t->sample[sample[i]], 1);
         if (!err)
-            err = qs_engine_run(cx, engine, t->in.value, t->in.n, NULL);
+            err = qs_engine_run(cx, t->engine, t->in.value, t->in.n, NULL);
         if (!err)
-            c->error += error_of_sample(t, engine, i) / t->n_sample;
+            error[sample[i]] = error_of_sample(t, t->engine, sample[i]);
         qs_inputs_drop(&t->in);
     }
-    qs_engine_free(engine);
     return err;
 }
 
@@ -167,7 +168,7 @@ measure(struct qs_ctx *cx, struct trial *t, struct qs_choice *c)
 
 /* Thresholds come later, and change nothing else. */
 static enum qs_err
-make_notes(struct qs_ctx *cx, struct trial *t, const struct qs_plan *plan,
+make_notes(struct qs_ctx *cx, struct qs_trial *t, const struct qs_plan *plan,
            const struct qs_decisions *d)
 {
     struct qs_ranges ranges;
@@ -187,9 +188,66 @@ make_notes(struct qs_ctx *cx, struct trial *t, const struct qs_plan *plan,
     return err ? qs_fail(cx, err, "%s", qs_message(&quiet)) : QS_OK;
 }
 
-static void
-release(struct trial *t)
+/* Multiply-accumulates of a run; -1: unknown. */
+static int64_t
+count_macs(struct qs_ctx *cx, const struct qs_trial *t)
 {
+    struct qs_input_shape *in = qs_xcalloc((size_t)t->in.n + 1, sizeof(*in));
+    struct qs_shapes *shapes = NULL;
+    struct qs_ctx quiet;
+    qs_ctx_init_child(&quiet, cx);
+    for (int i = 0; i < t->in.n; i++) {
+        in[i] = (struct qs_input_shape){t->o->model->var[t->in.var[i]].name, t->in.value[i].n, {0}};
+        memcpy(in[i].d, t->in.value[i].d, sizeof(in[i].d));
+    }
+    const enum qs_err err = qs_infer_shapes(&quiet, t->o->model, in, t->in.n, &shapes);
+    const int64_t macs = err ? -1 : shapes->macs;
+    qs_shapes_free(shapes);
+    free(in);
+    return macs;
+}
+
+static enum qs_err
+measure_macs(struct qs_ctx *cx, struct qs_trial *t)
+{
+    t->macs = -1;
+    const enum qs_err err = t->n_sample > 0 ? qs_inputs_bind(cx, &t->in, &t->sample[0], 1) : QS_OK;
+    if (!err && t->n_sample > 0)
+        t->macs = count_macs(cx, t);
+    qs_inputs_drop(&t->in);
+    return err;
+}
+
+enum qs_err
+qs_trial_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
+             const struct qs_decisions *d, struct qs_trial **out)
+{
+    struct qs_trial *t = qs_xcalloc(1, sizeof(*t));
+    const struct qs_engine_options how = {.notes = &t->notes};
+    t->o = o;
+    t->model = qs_model_clone(o->model);
+    qs_inputs_init(&t->in, o);
+    enum qs_err err = make_notes(cx, t, plan, d);
+    if (!err)
+        err = read_samples(cx, t, plan);
+    if (!err)
+        err = run_fp32(cx, t);
+    if (!err)
+        err = measure_macs(cx, t);
+    if (!err)
+        err = qs_engine_new(cx, t->model, &how, &t->engine);
+    if (err)
+        qs_trial_free(t);
+    else
+        *out = t;
+    return err;
+}
+
+void
+qs_trial_free(struct qs_trial *t)
+{
+    if (!t)
+        return;
     for (int i = 0; i < t->n_sample; i++) {
         for (int k = 0; k < t->n_out && t->want[i]; k++)
             qs_data_tensor_release(&t->want[i][k]);
@@ -197,28 +255,40 @@ release(struct trial *t)
         qs_sample_free(t->sample[i]);
     }
     qs_dataset_close(t->data);
+    qs_engine_free(t->engine);
     qs_inputs_release(&t->in);
     qs_static_notes_release(&t->notes);
     qs_model_unref(t->model);
+    free(t);
+}
+
+int
+qs_trial_samples(const struct qs_trial *t)
+{
+    return t->n_sample;
+}
+
+int64_t
+qs_trial_macs(const struct qs_trial *t)
+{
+    return t->macs;
 }
 
 enum qs_err
-qs_choices_measure(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan *plan,
-                   const struct qs_decisions *d, struct qs_choice *choice, int n, int *samples)
+qs_choices_measure(struct qs_ctx *cx, struct qs_trial *t, struct qs_choice *choice, int n)
 {
-    struct trial t = {.o = o, .model = qs_model_clone(o->model)};
-    qs_inputs_init(&t.in, o);
-    enum qs_err err = make_notes(cx, &t, plan, d);
-    if (!err)
-        err = read_samples(cx, &t, plan);
-    if (!err)
-        err = run_fp32(cx, &t);
+    int all[QS_CHOOSE_SAMPLES];
+    double error[QS_CHOOSE_SAMPLES];
+    enum qs_err err = QS_OK;
+    for (int i = 0; i < t->n_sample; i++)
+        all[i] = i;
     for (int i = 0; i < n && !err; i++) {
-        err = measure(cx, &t, &choice[i]);
+        err = qs_trial_run(cx, t, choice[i].threshold, all, t->n_sample, error);
+        choice[i].error = 0;
+        for (int k = 0; k < t->n_sample && !err; k++)
+            choice[i].error += error[k] / t->n_sample;
         qs_progress(cx, _("choose calibrators"), i + 1, n);
     }
-    *samples = t.n_sample;
-    release(&t);
     return err;
 }
 

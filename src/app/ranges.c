@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/choose.h"
+#include "app/refine.h"
 #include "base/i18n.h"
 #include "base/mem.h"
 #include "passes/plan_notes.h"
@@ -30,6 +30,13 @@ layers_by_input(const struct qs_opened *o, const struct qs_decisions *d)
     return layer;
 }
 
+/* Whether the plan leaves the calibrator to us. */
+static bool
+is_open(const struct qs_plan *plan, const struct qs_decision *d)
+{
+    return d ? d->algo == QS_ALGO_auto && !(d->threshold > 0) : plan->algo == QS_ALGO_auto;
+}
+
 /* What the plan takes of the answers about one activation; a threshold by hand leaves *algo -1.
  * `own`: the calibrator where it is left open, QS_ALGO_auto the one with the least cost. */
 static double
@@ -39,7 +46,7 @@ choose(const struct qs_plan *plan, const struct qs_decision *d, const struct qs_
     *algo = d ? d->algo : plan->algo;
     if (d && d->threshold > 0)
         return d->threshold;
-    if (*algo == QS_ALGO_auto)
+    if (is_open(plan, d))
         *algo = own == QS_ALGO_auto ? seen->best : own;
     return seen->n_values > 0 ? seen->threshold[*algo] : NAN;
 }
@@ -155,10 +162,16 @@ list_choices(const struct qs_opened *o, const struct qs_plan *plan, const struct
     }
 }
 
+static double
+decibels(const struct qs_choice *c)
+{
+    return -10 * log10(fmax(c->error, 1e-30));
+}
+
 static void
 say_choice(struct qs_ctx *cx, const struct choices *c, int best, int samples)
 {
-    const double db = -10 * log10(fmax(c->of[best].error, 1e-30));
+    const double db = decibels(&c->of[best]);
     if (c->algo[best] == QS_ALGO_auto)
         qs_note(cx,
                 _("calibrators: for each activation its own (SQNR of the outputs %.1f dB, %d "
@@ -168,8 +181,45 @@ say_choice(struct qs_ctx *cx, const struct choices *c, int best, int samples)
         qs_note(cx,
                 _("calibrators: %s for all activations (SQNR of the outputs %.1f dB, %.1f dB with "
                   "its own for each; %d samples)"),
-                qs_algo_names[c->algo[best]], db, -10 * log10(fmax(c->of[0].error, 1e-30)),
-                samples);
+                qs_algo_names[c->algo[best]], db, decibels(&c->of[0]), samples);
+}
+
+/* Which activations are rounded and left open: [seen.n]. */
+static bool *
+list_open(const struct qs_opened *o, const struct qs_plan *plan, const struct qs_decisions *d,
+          const struct qs_ranges *r)
+{
+    bool *open = qs_xcalloc((size_t)r->seen.n + 1, sizeof(*open));
+    bool *rounded = qs_xcalloc((size_t)o->model->n_var + 1, sizeof(*rounded));
+    int *layer = layers_by_input(o, d);
+    qs_plan_rounds(o->model, d, rounded);
+    for (int i = 0; i < r->seen.n; i++) {
+        const int32_t var = r->seen.var[i];
+        open[i] = rounded[var] && is_open(plan, layer[var] < 0 ? NULL : &d->layer[layer[var]]);
+    }
+    free(rounded);
+    free(layer);
+    return open;
+}
+
+/* Refines the best choice; sets *best. */
+static enum qs_err
+take_best(struct qs_ctx *cx, struct qs_trial *t, struct choices *c, const struct qs_ranges *r,
+          const bool *open, int *best, int *swapped)
+{
+    enum qs_err err = qs_choices_measure(cx, t, c->of, c->n);
+    int n = 0;
+    if (err)
+        return err;
+    *best = qs_choices_best(c->of, c->n);
+    say_choice(cx, c, *best, qs_trial_samples(t));
+    err = qs_refine(cx, t, &r->seen, open, &c->of[*best], swapped);
+    for (int i = 0; i < r->seen.n; i++)
+        n += swapped[i] >= 0;
+    if (n > 0)
+        qs_note(cx, _("calibrators: another for %d of these (SQNR of the outputs %.1f dB)"), n,
+                decibels(&c->of[*best]));
+    return err;
 }
 
 /* A model that cannot run in integers keeps what is best for each activation by itself. */
@@ -178,22 +228,31 @@ choose_by_output(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_p
                  const struct qs_decisions *d, struct qs_ranges *out)
 {
     struct choices c = {0};
-    int best = 0, samples = 0;
+    struct qs_trial *t = NULL;
+    bool *open = list_open(o, plan, d, out);
+    int *swapped = qs_xmalloc(((size_t)out->seen.n + 1) * sizeof(*swapped)), best = 0;
     enum qs_err err = QS_OK;
     list_choices(o, plan, d, out, &c);
+    memset(swapped, -1, (size_t)out->seen.n * sizeof(*swapped));
     if (c.n > 1)
-        err = qs_choices_measure(cx, o, plan, d, c.of, c.n, &samples);
-    if (c.n > 1 && !err) {
-        best = qs_choices_best(c.of, c.n);
-        say_choice(cx, &c, best, samples);
-    }
+        err = qs_trial_new(cx, o, plan, d, &t);
+    if (t && !err)
+        err = take_best(cx, t, &c, out, open, &best, swapped);
     if (err == QS_ERR_UNSUPPORTED) {
         qs_clear(cx);
         err = QS_OK;
     }
     choose_all(o, plan, d, c.algo[best], out);
+    for (int i = 0; i < out->seen.n; i++)
+        if (swapped[i] >= 0) {
+            out->algo[i] = swapped[i];
+            out->threshold[out->seen.var[i]] = out->seen.seen[i].threshold[swapped[i]];
+        }
     for (int i = 0; i < c.n; i++)
         free(c.of[i].threshold);
+    qs_trial_free(t);
+    free(swapped);
+    free(open);
     return err;
 }
 
