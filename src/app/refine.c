@@ -10,6 +10,7 @@
 enum { OTHERS = 3 /* thresholds that are tried for an activation */ };
 static const double clearly = 0.995; /* of the error: it has fallen */
 static const double nearly = 1.03;   /* thresholds that differ by less are one */
+static const double enough = 1e-3;   /* an error that is not worth the runs: 30 dB */
 
 /* An activation that takes its turn. */
 struct turn {
@@ -191,7 +192,7 @@ qs_refine(struct qs_ctx *cx, struct qs_trial *t, const struct qs_calibrated *see
     enum qs_err err = QS_OK;
     spread(&s);
     list_turns(&s, open);
-    if (s.n > 0 && s.left >= 2 * s.n)
+    if (s.n > 0 && s.left >= 2 * s.n && best->error > enough)
         err = take_turns(cx, &s, &best->error);
     free(s.turn);
     return err;
