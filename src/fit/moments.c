@@ -167,6 +167,19 @@ position_of(const struct gather *g, int64_t i)
     return g->of <= g->n ? i : i * g->of / g->n;
 }
 
+/* Threads are made for work that is worth them. */
+static enum qs_err
+share_out(struct qs_ctx *cx, int64_t n, int64_t work,
+          enum qs_err (*body)(struct qs_ctx *cx, void *arg, int64_t i), struct gather *g)
+{
+    enum qs_err err = QS_OK;
+    if (work > 1 << 22)
+        return qs_parallel_for(cx, n, body, g);
+    for (int64_t i = 0; i < n && !err; i++)
+        err = body(cx, g, i);
+    return err;
+}
+
 /* Where a tap of the filter lies in a plane, for every position; -1: outside. */
 static void
 place_tap(const struct gather *g, int64_t tap, int32_t *at)
@@ -218,25 +231,44 @@ gather(struct qs_ctx *cx, struct gather *g)
         g->left[i] = position_of(g, i) % g->ow * g->win[1].stride - g->win[1].pad_before;
     }
     const int64_t channels = width / (g->win[0].kernel * g->win[1].kernel);
-    return qs_parallel_for(cx, (channels + CHANNELS_TOGETHER - 1) / CHANNELS_TOGETHER,
-                           gather_channels, g);
+    return share_out(cx, (channels + CHANNELS_TOGETHER - 1) / CHANNELS_TOGETHER, 8 * width * g->n,
+                     gather_channels, g);
 }
 
+enum { ROWS_TOGETHER = 256 }; /* of h */
+
+static int64_t
+row_blocks(const struct qs_moments *s)
+{
+    return (s->k + ROWS_TOGETHER - 1) / ROWS_TOGETHER;
+}
+
+static double
+sum_of(const float *x, int64_t n, int64_t apart)
+{
+    double sum[4] = {0};
+    for (int64_t i = 0; i < n; i++)
+        sum[i % 4] += (double)x[i * apart];
+    return sum[0] + sum[1] + (sum[2] + sum[3]);
+}
+
+/* Some rows of h and their sums. */
 static enum qs_err
-add_group(struct qs_ctx *cx, void *arg, int64_t group)
+add_rows(struct qs_ctx *cx, void *arg, int64_t part)
 {
     const struct gather *g = arg;
     const struct qs_moments *s = g->s;
-    const float *x = g->x + group * s->k * g->x_k;
+    const int64_t group = part / row_blocks(s), from = part % row_blocks(s) * ROWS_TOGETHER;
+    const int64_t n = from + ROWS_TOGETHER < s->k ? ROWS_TOGETHER : s->k - from;
+    const float *x = g->x + group * s->k * g->x_k, *rows = x + from * g->x_k;
     const int by_input = g->x_n == 1;
     const int64_t ld = by_input ? g->x_k : g->x_n;
     (void)cx;
-    for (int64_t j = 0; j < s->k; j++)
-        for (int64_t i = 0; i < g->n; i++)
-            s->sum[group * s->k + j] += (double)x[j * g->x_k + i * g->x_n];
+    for (int64_t j = 0; j < n; j++)
+        s->sum[group * s->k + from + j] += sum_of(rows + j * g->x_k, g->n, g->x_n);
     if (s->h)
-        qk_sgemm(s->k, s->k, g->n, 1, (struct qk_matrix){x, ld, !by_input},
-                 (struct qk_matrix){x, ld, by_input}, 1, s->h + group * s->k * s->k, s->k);
+        qk_sgemm(n, s->k, g->n, 1, (struct qk_matrix){rows, ld, !by_input},
+                 (struct qk_matrix){x, ld, by_input}, 1, s->h + (group * s->k + from) * s->k, s->k);
     return QS_OK;
 }
 
@@ -289,7 +321,8 @@ qs_moments_add(struct qs_ctx *cx, struct qs_moments *s, const struct qs_value *x
         g.from = x->f32 + i * size;
         err = gather(cx, &g);
         if (!err)
-            err = qs_parallel_for(cx, s->groups, add_group, &g);
+            err = share_out(cx, s->groups * row_blocks(s), s->groups * s->k * s->k * g.n, add_rows,
+                            &g);
         s->n += g.n;
     }
     free(g.x);
