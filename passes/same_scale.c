@@ -10,14 +10,28 @@
 
 /* A relu rounds what is left as it would have been rounded before. */
 static const char *const movers[] = {
-    "relu",       "relu6",
-    "assign",     "concat",         "flatten",
-    "flatten2",   "nearest_interp", "flatten_contiguous_range",
-    "reshape",    "reshape2",       "nearest_interp_v2",
-    "slice",      "split",          "shuffle_channel",
-    "squeeze",    "squeeze2",       "strided_slice",
-    "transpose",  "transpose2",     "unsqueeze",
-    "unsqueeze2", "pixel_shuffle",
+    "relu",
+    "relu6",
+    "assign",
+    "concat",
+    "flatten",
+    "flatten2",
+    "nearest_interp",
+    "flatten_contiguous_range",
+    "reshape",
+    "reshape2",
+    "nearest_interp_v2",
+    "slice",
+    "split",
+    "shuffle_channel",
+    "squeeze",
+    "squeeze2",
+    "strided_slice",
+    "transpose",
+    "transpose2",
+    "unsqueeze",
+    "unsqueeze2",
+    "pixel_shuffle",
 };
 
 /* Union-find over variables; the root of a set is its first variable. */

@@ -3,8 +3,8 @@
  * Activations that should have one scale, because a target that computes in integers would have to
  * convert them otherwise: those that concat or elementwise_add join, and what goes into and comes
  * out of operators that only move values (max pooling, nearest resizing, split, slice, reshape,
- * transpose and the like) or cut them off (relu, relu6). PaddleSlim takes such groups as a list, same_scale_tensor_list; here
- * they are found in block 0 of the graph.
+ * transpose and the like) or cut them off (relu, relu6). PaddleSlim takes such groups as a list,
+ * same_scale_tensor_list; here they are found in block 0 of the graph.
  */
 #ifndef QS_PASSES_SAME_SCALE_H
 #define QS_PASSES_SAME_SCALE_H

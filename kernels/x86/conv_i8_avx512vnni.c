@@ -189,9 +189,8 @@ dw_finish_direct(const struct qk_i8_args *a, const struct dw *d, const __m512i *
                  int col, const int n)
 {
     vi q[4];
-    UNROLL for (int i = 0; i < n; i++) q[i] =
-        whole(V_FMA(_mm512_cvtepi32_ps(sum[i]), d->scale[i], d->bias[i]) * splat(a->q_scale),
-              a->away);
+    UNROLL for (int i = 0; i < n; i++) q[i] = whole(
+        V_FMA(_mm512_cvtepi32_ps(sum[i]), d->scale[i], d->bias[i]) * splat(a->q_scale), a->away);
     dw_store(a->q + row * a->q_row + col * a->q_pixel + c, a, q, n);
 }
 

@@ -55,9 +55,9 @@ tile_release(void)
 
 /* Rows `stride` bytes apart, from p on. */
 #define tile_load(t, p, stride) tile_load_(t, p, stride)
-#define tile_load_(t, p, stride)                                                                  \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : : "r"(p), "r"((int64_t)(stride)) : "memor" \
-                                                                                          "y")
+#define TILE_LOAD(t) "tileloadd (%0,%1,1), %%tmm" #t
+#define tile_load_(t, p, stride) \
+    __asm__ volatile(TILE_LOAD(t) : : "r"(p), "r"((int64_t)(stride)) : "memory")
 #define tile_store(t, p, stride) tile_store_(t, p, stride)
 #define tile_store_(t, p, stride)                        \
     __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" \

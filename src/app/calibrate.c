@@ -442,8 +442,9 @@ prepare(struct qs_ctx *cx, struct calibration *c)
         memcpy(want, c->opt->want, (size_t)m->n_var * sizeof(*want));
     else
         qs_app_calibrate_want(m, false, want);
-    const struct qs_runner_options run = {.engine = {.exact = c->opt->exact || c->opt->calib.paddle, .keep = want},
-                                          .batch = c->batch};
+    const struct qs_runner_options run = {
+        .engine = {.exact = c->opt->exact || c->opt->calib.paddle, .keep = want},
+        .batch = c->batch};
     enum qs_err err = check_float(cx, c->o);
     if (!err)
         err = qs_dataset_open(cx, c->opt->data, &how, &c->data);

@@ -59,14 +59,14 @@ struct value {
     const struct qs_tensor *param; /* constant; dims above may differ (reshaped) */
     float *param_data;             /* aligned copy, made when a step reads it */
     const struct qs_pack *pack;    /* that holds the copy; NULL: the value does */
-    int scales;                    /* constant: value of its scales along `axis`, when it is still */
-    int axis;                      /* to be multiplied with scale / range; -1: it is what it is */
+    int scales; /* constant: value of its scales along `axis`, when it is still */
+    int axis;   /* to be multiplied with scale / range; -1: it is what it is */
     double range;
-    bool integers; /* constant: of at most 8 bits, as floats */
-    int made;                      /* step that makes it; -1: input or constant */
-    int n_users;                   /* inputs of steps */
-    int input, output;             /* port number of the model; -1 */
-    bool kept;                     /* a watch sees it: it is made, nothing fuses across it */
+    bool integers;     /* constant: of at most 8 bits, as floats */
+    int made;          /* step that makes it; -1: input or constant */
+    int n_users;       /* inputs of steps */
+    int input, output; /* port number of the model; -1 */
+    bool kept;         /* a watch sees it: it is made, nothing fuses across it */
     enum layout layout;
     int converted[N_LAYOUTS];        /* value that holds the same in another layout; -1 */
     const struct rounding *rounding; /* it holds multiples of `unit`; NULL */

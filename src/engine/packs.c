@@ -89,9 +89,10 @@ same(const void *a, const void *b, int64_t n, size_t size)
 static bool
 is_for(const struct qs_pack_key *a, const struct qs_pack_key *b)
 {
-    return a->weight == b->weight && a->integers == b->integers && a->form == b->form && a->oc == b->oc && a->ic == b->ic &&
-           a->kh == b->kh && a->kw == b->kw && a->vector == b->vector && a->n_lanes == b->n_lanes &&
-           a->n_scale == b->n_scale && same(a->lanes, b->lanes, a->n_lanes, sizeof(*a->lanes)) &&
+    return a->weight == b->weight && a->integers == b->integers && a->form == b->form &&
+           a->oc == b->oc && a->ic == b->ic && a->kh == b->kh && a->kw == b->kw &&
+           a->vector == b->vector && a->n_lanes == b->n_lanes && a->n_scale == b->n_scale &&
+           same(a->lanes, b->lanes, a->n_lanes, sizeof(*a->lanes)) &&
            same(a->scale, b->scale, a->n_scale, sizeof(*a->scale)) &&
            same(a->shift, b->shift, a->n_scale, sizeof(*a->shift));
 }

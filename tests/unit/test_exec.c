@@ -446,7 +446,8 @@ products_of_library_and_plain_loop_agree(void **state)
 {
     enum { MOST = 40 };
     static float a[MOST * MOST], b[MOST * MOST], got[MOST * MOST], want[MOST * MOST];
-    const int sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {40, 33, 17}, {16, 1, 40}, {2, 40, 0}, {1, 37, 29}};
+    const int sizes[][3] = {{1, 1, 1},   {3, 5, 7},  {40, 33, 17},
+                            {16, 1, 40}, {2, 40, 0}, {1, 37, 29}};
     (void)state;
     fill(a, MOST * MOST);
     fill(b, MOST * MOST);
