@@ -10,7 +10,7 @@
 #include "app/choose.h"
 
 enum { QS_REFINE_RUNS = 768 /* of samples, at most */ };
-#define QS_REFINE_MACS (INT64_C(1) << 40) /* of all runs together, at most */
+#define QS_REFINE_MACS (INT64_C(1) << 42) /* of all runs together, at most */
 
 /* Starts from `best`, whose error is known (30 dB are left as they are), and sets it to what it
  * comes to. `open` [seen->n]: what may be changed. algo[seen->n], all -1, becomes the enum qs_algo
