@@ -196,3 +196,13 @@ test_graph_near(const struct qs_value *got, const struct qs_value *want, const c
     if (!(diff <= 1e-10 * sum))
         fail_msg("%s: relative error %g", what, sqrt(diff / sum));
 }
+
+struct qs_engine *
+test_graph_engine(struct qs_ctx *cx, const struct qs_model *m, bool exact, const bool *keep)
+{
+    const struct qs_engine_options opt = {.exact = exact, .keep = keep};
+    struct qs_engine *e = NULL;
+    if (qs_engine_new(cx, m, &opt, &e) != QS_OK)
+        fail_msg("%s", qs_message(cx));
+    return e;
+}

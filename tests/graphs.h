@@ -10,6 +10,7 @@
 #ifndef QS_TESTS_GRAPHS_H
 #define QS_TESTS_GRAPHS_H
 
+#include "engine/engine.h"
 #include "model/graph.h"
 #include "model/step.h"
 
@@ -34,5 +35,8 @@ void test_graph_input(const char *input, struct test_random *r, struct qs_value 
 /* Fails when an output has other dims, or a relative error beyond 1e-5; `what` was run, for the
  * message. */
 void test_graph_near(const struct qs_value *got, const struct qs_value *want, const char *what);
+/* An engine for the model; fails when there is none. */
+struct qs_engine *test_graph_engine(struct qs_ctx *cx, const struct qs_model *m, bool exact,
+                                    const bool *keep);
 
 #endif

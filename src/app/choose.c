@@ -14,7 +14,6 @@
 #include "data/preprocess.h"
 #include "engine/engine.h"
 #include "model/shape.h"
-#include "passes/plan_notes.h"
 
 static const double clearly = 0.99;
 
@@ -166,28 +165,6 @@ qs_trial_run(struct qs_ctx *cx, struct qs_trial *t, const double *threshold, con
 
 /* ---- entry ---- */
 
-/* Thresholds come later, and change nothing else. */
-static enum qs_err
-make_notes(struct qs_ctx *cx, struct qs_trial *t, const struct qs_plan *plan,
-           const struct qs_decisions *d)
-{
-    struct qs_ranges ranges;
-    struct qs_ctx quiet; /* weights are quantized once more, which is nothing to tell */
-    qs_ctx_init_child(&quiet, cx);
-    qs_ranges_pretend(t->o, &ranges);
-    struct qs_pass_state st = {.model = t->model,
-                               .edges = t->o->edges,
-                               .layers = t->o->layers,
-                               .plan = plan,
-                               .decisions = d,
-                               .threshold = ranges.threshold};
-    st.outcome = qs_xcalloc((size_t)t->o->layers->n + 1, sizeof(*st.outcome));
-    const enum qs_err err = qs_plan_notes(&quiet, &st, &t->notes);
-    free(st.outcome);
-    qs_ranges_release(&ranges);
-    return err ? qs_fail(cx, err, "%s", qs_message(&quiet)) : QS_OK;
-}
-
 /* Multiply-accumulates of a run; -1: unknown. */
 static int64_t
 count_macs(struct qs_ctx *cx, const struct qs_trial *t)
@@ -227,7 +204,7 @@ qs_trial_new(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_plan 
     t->o = o;
     t->model = qs_model_clone(o->model);
     qs_inputs_init(&t->in, o);
-    enum qs_err err = make_notes(cx, t, plan, d);
+    enum qs_err err = qs_ranges_pretend_notes(cx, o, t->model, plan, d, &t->notes);
     if (!err)
         err = read_samples(cx, t, plan);
     if (!err)

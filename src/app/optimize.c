@@ -13,7 +13,6 @@
 #include "base/mem.h"
 #include "data/dataset.h"
 #include "engine/engine.h"
-#include "passes/plan_notes.h"
 
 enum { RUNS = 12, RUNS_MOST = 60, SECONDS_ENOUGH = 1 };
 static const double worth = 0.98;   /* of the time that all integers, and all floats, take */
@@ -236,27 +235,6 @@ search(struct qs_ctx *cx, struct optimizer *g)
 
 /* ---- entry ---- */
 
-/* Which integers they are does not change the time: any thresholds do. */
-static enum qs_err
-make_notes(struct qs_ctx *cx, struct optimizer *g, const struct qs_plan *plan)
-{
-    struct qs_ranges ranges;
-    struct qs_ctx quiet; /* weights are quantized once more, which is nothing to tell */
-    qs_ctx_init_child(&quiet, cx);
-    qs_ranges_pretend(g->o, &ranges);
-    struct qs_pass_state st = {.model = g->model,
-                               .edges = g->o->edges,
-                               .layers = g->o->layers,
-                               .plan = plan,
-                               .decisions = g->d,
-                               .threshold = ranges.threshold};
-    st.outcome = qs_xcalloc((size_t)g->o->layers->n + 1, sizeof(*st.outcome));
-    const enum qs_err err = qs_plan_notes(&quiet, &st, &g->notes);
-    free(st.outcome);
-    qs_ranges_release(&ranges);
-    return err ? qs_fail(cx, err, "%s", qs_message(&quiet)) : QS_OK;
-}
-
 static enum qs_err
 first_sample(struct qs_ctx *cx, const char *path, struct qs_dataset **data, struct qs_sample **out)
 {
@@ -287,7 +265,8 @@ qs_app_optimize(struct qs_ctx *cx, const struct qs_opened *o, const struct qs_pl
     struct qs_sample *s = NULL;
     *out = (struct qs_faster){0};
     prepare(&g);
-    enum qs_err err = make_notes(cx, &g, plan);
+    /* which integers they are does not change the time: any thresholds do */
+    enum qs_err err = qs_ranges_pretend_notes(cx, g.o, g.model, plan, g.d, &g.notes);
     if (!err)
         err = first_sample(cx, plan->data, &data, &s);
     if (!err)

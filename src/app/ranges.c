@@ -301,6 +301,28 @@ qs_ranges_pretend(const struct qs_opened *o, struct qs_ranges *out)
     start(o, 1, out);
 }
 
+enum qs_err
+qs_ranges_pretend_notes(struct qs_ctx *cx, const struct qs_opened *o, struct qs_model *model,
+                        const struct qs_plan *plan, const struct qs_decisions *d,
+                        struct qs_static_notes *notes)
+{
+    struct qs_ranges ranges;
+    struct qs_ctx quiet; /* weights are quantized once more, which is nothing to tell */
+    qs_ctx_init_child(&quiet, cx);
+    qs_ranges_pretend(o, &ranges);
+    struct qs_pass_state st = {.model = model,
+                               .edges = o->edges,
+                               .layers = o->layers,
+                               .plan = plan,
+                               .decisions = d,
+                               .threshold = ranges.threshold};
+    st.outcome = qs_xcalloc((size_t)o->layers->n + 1, sizeof(*st.outcome));
+    const enum qs_err err = qs_plan_notes(&quiet, &st, notes);
+    free(st.outcome);
+    qs_ranges_release(&ranges);
+    return err ? qs_fail(cx, err, "%s", qs_message(&quiet)) : QS_OK;
+}
+
 /* "kl", "threshold"; of a threshold from another activation "kl, group of 3". malloc */
 static char *
 how_text(const struct qs_ranges *r, int32_t var)

@@ -106,16 +106,8 @@ convert(struct qs_fast *f, int id, enum layout to)
         return id;
     if (f->value[id].converted[to] >= 0)
         return f->value[id].converted[to];
-    const int y = qs_lower_value(f);
-    struct value *v = &f->value[y];
-    const struct value *x = &f->value[id];
-    v->var = x->var;
-    v->known = true;
-    v->dtype = x->dtype;
-    v->n = x->n;
-    v->count = x->count;
-    memcpy(v->d, x->d, sizeof(v->d));
-    v->layout = to;
+    const int y = qs_lower_value_like(f, id);
+    f->value[y].layout = to;
     struct step *s = qs_lower_step(f, STEP_CONVERT);
     s->x = id;
     s->y = y;

@@ -25,6 +25,21 @@ qs_lower_value(struct qs_fast *f)
     return f->n_value++;
 }
 
+int
+qs_lower_value_like(struct qs_fast *f, int id)
+{
+    const int y = qs_lower_value(f);
+    const struct value *x = &f->value[id];
+    struct value *v = &f->value[y];
+    v->var = x->var;
+    v->known = true;
+    v->dtype = x->dtype;
+    v->n = x->n;
+    v->count = x->count;
+    memcpy(v->d, x->d, sizeof(v->d));
+    return y;
+}
+
 struct step *
 qs_lower_step(struct qs_fast *f, enum kind kind)
 {

@@ -213,6 +213,8 @@ struct qs_fast {
 /* lower.c */
 enum qs_err qs_lower(struct qs_ctx *cx, struct qs_fast *f) QS_MUST_CHECK;
 int qs_lower_value(struct qs_fast *f); /* a new one, everything absent */
+/* A new one of the variable, type and shape of value `id`. */
+int qs_lower_value_like(struct qs_fast *f, int id);
 /* The last node of block 0 that writes a variable; -1. */
 int32_t qs_lower_maker(const struct qs_fast *f, int32_t var);
 struct step *qs_lower_step(struct qs_fast *f, enum kind kind);

@@ -75,15 +75,9 @@ round_value(struct qs_fast *f, int value, int32_t var, const struct rounding *r,
     const int found = find_round(f, value, r);
     if (found >= 0)
         return found;
-    const int y = qs_lower_value(f);
-    const struct value *x = &f->value[value];
+    const int y = qs_lower_value_like(f, value);
     struct value *v = &f->value[y];
     v->var = var;
-    v->known = true;
-    v->dtype = x->dtype;
-    v->n = x->n;
-    v->count = x->count;
-    memcpy(v->d, x->d, sizeof(v->d));
     v->rounding = r;
     v->before = value;
     if (r->dynamic)

@@ -23,15 +23,9 @@ layouts_fit(const struct qs_fast *f, const struct step *s)
 static int
 bytes_like(struct qs_fast *f, const struct step *s, const struct rounding *r)
 {
-    const int id = qs_lower_value(f);
+    const int id = qs_lower_value_like(f, s->x);
     const struct value *x = &f->value[s->x];
     struct value *v = &f->value[id];
-    v->var = x->var;
-    v->known = true;
-    v->dtype = x->dtype;
-    v->n = x->n;
-    v->count = x->count;
-    memcpy(v->d, x->d, sizeof(v->d));
     v->layout = BYTES;
     v->rounding = r;
     v->positive = x->positive;

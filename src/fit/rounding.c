@@ -369,20 +369,6 @@ qs_round_adaptive(struct qs_ctx *cx, struct qs_rounding *r)
     return err;
 }
 
-void
-qs_round_shift(const struct qs_rounding *r, double *shift)
-{
-    const struct qs_moments *mo = r->moments;
-    const int64_t k = mo->k, per_group = mo->rows / mo->groups;
-    for (int64_t row = 0; row < mo->rows; row++) {
-        const double *sum = mo->sum + row / per_group * k;
-        shift[row] = 0;
-        for (int64_t i = 0; i < k; i++)
-            shift[row] += (r->step[row] * r->q[row * k + i] - (double)r->w[row * k + i]) * sum[i] /
-                          (double)(mo->n > 0 ? mo->n : 1);
-    }
-}
-
 double
 qs_least_error_threshold(const float *w, int64_t n, int bits)
 {

@@ -32,10 +32,6 @@ void qs_round_nearest(struct qs_rounding *r);
 /* Improves q; results do not depend on cx->threads. */
 enum qs_err qs_round_adaptive(struct qs_ctx *cx, struct qs_rounding *r) QS_MUST_CHECK;
 
-/* The mean error that the rounding gives each output: shift[rows] = mean of (s q - W) x; the bias
- * of the layer is to be lessened by it. */
-void qs_round_shift(const struct qs_rounding *r, double *shift);
-
 /* The threshold between 0.3 and 1 times max|w| with the least squared error of n weights clipped
  * and rounded at `bits`. */
 double qs_least_error_threshold(const float *w, int64_t n, int bits);

@@ -140,16 +140,6 @@ drop_seen(struct seen *s)
     s->n = 0;
 }
 
-static struct qs_engine *
-make_engine(struct qs_ctx *cx, const struct qs_model *m, bool exact, const bool *keep)
-{
-    const struct qs_engine_options opt = {.exact = exact, .keep = keep};
-    struct qs_engine *e = NULL;
-    if (qs_engine_new(cx, m, &opt, &e) != QS_OK)
-        fail_msg("%s", qs_message(cx));
-    return e;
-}
-
 static void
 must_run(struct qs_ctx *cx, struct qs_engine *e, const struct qs_value *in, struct seen *seen)
 {
@@ -191,8 +181,8 @@ both_parts_give_what_one_engine_gives(void **state)
     cx.threads = 2;
     for (size_t i = 0; i < QS_LEN(graphs); i++) {
         struct qs_model *m = model_of(&graphs[i], &r);
-        struct qs_engine *fast = make_engine(&cx, m, false, NULL);
-        struct qs_engine *exact = make_engine(&cx, m, true, NULL);
+        struct qs_engine *fast = test_graph_engine(&cx, m, false, NULL);
+        struct qs_engine *exact = test_graph_engine(&cx, m, true, NULL);
         for (int run = 0; run < 3; run++) {
             struct qs_value in;
             test_graph_input(graphs[i].input, &r, &in);
@@ -244,7 +234,7 @@ a_watch_sees_the_variables_of_both_parts(void **state)
             keep[v] = !m->var[v].data;
         test_graph_input(g->input, &r, &in);
         for (int exact = 0; exact < 2; exact++) {
-            struct qs_engine *e = make_engine(&cx, m, exact, keep);
+            struct qs_engine *e = test_graph_engine(&cx, m, exact, keep);
             must_run(&cx, e, &in, &seen[exact]);
             const int first = seen[exact].n; /* what cannot be planned shows now */
             drop_seen(&seen[exact]);
@@ -284,7 +274,7 @@ a_watch_sees_every_node_of_the_rest(void **state)
         struct qs_value in;
         int n = 0;
         if (strcmp(g->kind, "mixed") == 0) {
-            struct qs_engine *e = make_engine(&cx, m, false, NULL);
+            struct qs_engine *e = test_graph_engine(&cx, m, false, NULL);
             test_graph_input(g->input, &r, &in);
             must_run(&cx, e, &in, NULL);
             must_run(&cx, e, &in, &seen);

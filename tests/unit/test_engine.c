@@ -38,16 +38,6 @@ static const char *const net[] = {
     "softmax X:q > Out:y axis=-1",
 };
 
-static struct qs_engine *
-make_engine(struct qs_ctx *cx, const struct qs_model *m, bool exact, const bool *keep)
-{
-    const struct qs_engine_options opt = {.exact = exact, .keep = keep};
-    struct qs_engine *e = NULL;
-    if (qs_engine_new(cx, m, &opt, &e) != QS_OK)
-        fail_msg("%s", qs_message(cx));
-    return e;
-}
-
 static void
 must_run(struct qs_ctx *cx, struct qs_engine *e, const struct qs_value *in, const char *kind)
 {
@@ -66,8 +56,8 @@ engine_runs_any_order_of_shapes(void **state)
     (void)state;
     qs_ctx_init(&cx);
     struct qs_model *m = test_graph("-1,3,-1,-1", net, QS_LEN(net), &r);
-    struct qs_engine *fast = make_engine(&cx, m, false, NULL);
-    struct qs_engine *exact = make_engine(&cx, m, true, NULL);
+    struct qs_engine *fast = test_graph_engine(&cx, m, false, NULL);
+    struct qs_engine *exact = test_graph_engine(&cx, m, true, NULL);
     for (int i = 0; i < SHAPES; i++) {
         char dims[32];
         snprintf(dims, sizeof(dims), "%d,3,%d,%d", 1 + i % 3, 9 + 8 * (i % 4), 16 + 3 * i);
@@ -99,7 +89,7 @@ shapes_that_depend_on_data_run_exactly(void **state)
     (void)state;
     qs_ctx_init(&cx);
     struct qs_model *m = test_graph("4", line, QS_LEN(line), &r);
-    struct qs_engine *e = make_engine(&cx, m, false, NULL);
+    struct qs_engine *e = test_graph_engine(&cx, m, false, NULL);
     test_graph_input("4", &r, &in);
     in.f32[2] = 0;
     assert_string_equal(qs_engine_kind(e), "");
@@ -141,7 +131,7 @@ a_shape_that_does_not_fit_is_an_error_of_that_run(void **state)
     (void)state;
     qs_ctx_init(&cx);
     struct qs_model *m = test_graph("-1,3,-1,-1", net, QS_LEN(net), &r);
-    struct qs_engine *e = make_engine(&cx, m, false, NULL);
+    struct qs_engine *e = test_graph_engine(&cx, m, false, NULL);
     test_graph_input("1,3,16,16", &r, &good);
     test_graph_input("1,4,16,16", &r, &bad);
     must_run(&cx, e, &good, "fast");
@@ -224,7 +214,7 @@ a_watch_sees_the_same_in_both_engines(void **state)
     test_graph_input("2,3,17,16", &r, &in);
     for (int exact = 0; exact < 2; exact++) {
         const struct qs_watch watch = {note, &seen[exact]};
-        struct qs_engine *e = make_engine(&cx, m, exact, keep);
+        struct qs_engine *e = test_graph_engine(&cx, m, exact, keep);
         if (qs_engine_run(&cx, e, &in, 1, &watch) != QS_OK)
             fail_msg("%s", qs_message(&cx));
         assert_string_equal(qs_engine_kind(e), exact ? "exact" : "fast");
